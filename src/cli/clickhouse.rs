@@ -1,0 +1,11 @@
+//! `filin clickhouse`.
+
+use std::process::ExitCode;
+
+/// Flags of `filin clickhouse`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {}
+
+pub(super) fn run(_args: Args) -> anyhow::Result<ExitCode> {
+    anyhow::bail!("{} is not there yet", "clickhouse")
+}

@@ -1,0 +1,87 @@
+//! The command line: a file per subcommand, each with its `Args` and a `run`.
+
+mod check;
+mod clickhouse;
+mod diff;
+mod embedded;
+mod evaluate;
+mod explain;
+mod normalise;
+mod push;
+mod replay;
+mod run;
+mod simulate;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Filin watches what each CRM user asks for, exports and whom they call, and tells the right person, with reasons.
+#[derive(Debug, Parser)]
+#[command(name = "filin", version, max_term_width = 110)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the service: sources in, alerts out
+    Run(run::Args),
+    /// Score a file of events, or the log as it stands, once more
+    Replay(replay::Args),
+    /// Turn a CRM's own records into canonical events
+    Normalise(normalise::Args),
+    /// Make up a company: events, reference data and labels
+    Simulate(simulate::Args),
+    /// Compare alerts with labels: found, missed, false
+    Evaluate(evaluate::Args),
+    /// Say why an alert was raised
+    Explain(explain::Args),
+    /// Compare two files of alerts
+    Diff(diff::Args),
+    /// Send files to a running Filin
+    Push(push::Args),
+    /// Check the configuration and reference data and print what would run
+    Check(check::Args),
+    /// Run the embedded ClickHouse alone
+    Clickhouse(clickhouse::Args),
+    /// Manage the embedded ClickHouse library
+    Embedded(embedded::Args),
+}
+
+/// Exit code for wrong usage or configuration.
+pub const USAGE: u8 = 2;
+
+/// Runs the command line of this process. Exit code: 0 done, 1 failed, 2 wrong usage or configuration.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) => e.exit(),
+    };
+    let done = match cli.command {
+        Command::Run(args) => run::run(args),
+        Command::Replay(args) => replay::run(args),
+        Command::Normalise(args) => normalise::run(args),
+        Command::Simulate(args) => simulate::run(args),
+        Command::Evaluate(args) => evaluate::run(args),
+        Command::Explain(args) => explain::run(args),
+        Command::Diff(args) => diff::run(args),
+        Command::Push(args) => push::run(args),
+        Command::Check(args) => check::run(args),
+        Command::Clickhouse(args) => clickhouse::run(args),
+        Command::Embedded(args) => embedded::run(args),
+    };
+    match done {
+        Ok(code) => code,
+        Err(e) => {
+            eprintln!("filin: {e:#}");
+            if e.is::<Usage>() { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
+        }
+    }
+}
+
+/// A mistake in the command line or the configuration: exit code 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Usage(pub String);

@@ -1,0 +1,1 @@
+//! The tenants' ordered log: local (a table of the embedded ClickHouse) or a Kafka topic.

@@ -1,0 +1,1 @@
+//! Training and evaluation outside the engine: labels, found and missed, false alerts.

@@ -1,0 +1,1 @@
+//! Configuration, metrics, clock, logging, shutdown.

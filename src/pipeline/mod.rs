@@ -1,0 +1,1 @@
+//! Wires sources, log, engine and store: tasks, offsets, backpressure.

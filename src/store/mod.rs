@@ -1,0 +1,1 @@
+//! ClickHouse: rows, inserts, queries, migrations; `embedded` runs it inside the process.

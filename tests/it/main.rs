@@ -1,0 +1,10 @@
+//! Integration tests: one binary, a module per area.
+
+mod adapters;
+mod embedded;
+mod kafka;
+mod layers;
+mod pipeline;
+mod reference;
+mod schemas;
+mod simulate;
