@@ -4,6 +4,7 @@
 //! So the same log gives the same bytes: live, replayed, after a crash, on any number of instances.
 
 mod effect;
+pub mod explain;
 mod record;
 
 pub use effect::{AlertVersion, Contribution, Effect, Lateness, ManagerDay, ManagerHour, Severity, Signal, Subject, SubjectKind, Text};

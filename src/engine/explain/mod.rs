@@ -1,0 +1,5 @@
+//! Findings in words, English and Russian: every number in a sentence is the number used.
+
+mod finding;
+
+pub use finding::{Attribute, Detector, Facts, Family, Finding, NewValue, Usual};
