@@ -1,1 +1,3 @@
-//! Configuration, metrics, clock, logging, shutdown.
+//! What every part needs to be run: clock, configuration, metrics, logging, an orderly end.
+
+pub mod clock;
