@@ -8,7 +8,7 @@ pub mod explain;
 mod record;
 
 pub use effect::{AlertVersion, Contribution, Effect, Lateness, ManagerDay, ManagerHour, Severity, Signal, Subject, SubjectKind, Text};
-pub use record::{ControlPolicy, LOG_VERSION, LogLine, Policy, Record, Verdict, VerdictKind};
+pub use record::{ControlPolicy, LOG_VERSION, LogLine, Policy, Record, Tick, Verdict, VerdictKind};
 
 /// The version of the engine, part of every alert and checkpoint.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

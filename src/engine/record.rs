@@ -13,7 +13,11 @@ use crate::{
 pub const LOG_VERSION: u32 = 1;
 
 /// One line of a tenant's log. Whatever can change an effect is a record; so a replay is exact.
+///
+/// In JSON: `{"v":1,"tenant":"default","event":{..}}`: the record under the name of its kind, so that a reader parses it
+/// without looking twice.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Wire")]
 pub struct LogLine {
     /// [`LOG_VERSION`].
     pub v: u32,
@@ -25,22 +29,62 @@ pub struct LogLine {
 }
 
 /// What happened.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Record {
     /// The settings that apply from here on.
     Policy(Policy),
     /// A row of the directory of users appeared or changed.
-    User(User),
+    User(Box<User>),
     /// A person said what an alert was.
     Verdict(Verdict),
     /// Something was done in the CRM.
     Event(Box<Enriched>),
     /// A minute passed and the sources were caught up.
-    Tick {
-        /// Which minute.
-        at: Timestamp,
-    },
+    Tick(Tick),
+}
+
+/// A minute of the wall clock, as the log knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tick {
+    /// Which minute.
+    pub at: Timestamp,
+}
+
+/// A log line as it is read.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wire {
+    v: u32,
+    tenant: String,
+    policy: Option<Policy>,
+    user: Option<Box<User>>,
+    verdict: Option<Verdict>,
+    event: Option<Box<Enriched>>,
+    tick: Option<Tick>,
+}
+
+impl TryFrom<Wire> for LogLine {
+    type Error = String;
+
+    fn try_from(w: Wire) -> Result<Self, String> {
+        if w.v != LOG_VERSION {
+            return Err(format!("version {} of the log's records is not known here", w.v));
+        }
+        let found = [
+            w.policy.map(Record::Policy),
+            w.user.map(Record::User),
+            w.verdict.map(Record::Verdict),
+            w.event.map(Record::Event),
+            w.tick.map(Record::Tick),
+        ];
+        let mut found = found.into_iter().flatten();
+        match (found.next(), found.next()) {
+            (Some(record), None) => Ok(Self { v: w.v, tenant: w.tenant, record }),
+            _ => Err("a log line holds exactly one record".to_owned()),
+        }
+    }
 }
 
 /// Everything in the configuration that the engine reads.
@@ -120,5 +164,25 @@ words! {
         BenignExpected = "benign_expected",
         /// It should not have alerted.
         FalsePositive = "false_positive",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_holds_exactly_one_record() {
+        let tick = LogLine { v: 1, tenant: "t".to_owned(), record: Record::Tick(Tick { at: Timestamp::from_millis(60_000) }) };
+        let text = serde_json::to_string(&tick).unwrap();
+        assert_eq!(text, r#"{"v":1,"tenant":"t","tick":{"at":"1970-01-01T00:01:00.000Z"}}"#);
+        assert_eq!(serde_json::from_str::<LogLine>(&text).unwrap(), tick);
+        for wrong in [
+            r#"{"v":1,"tenant":"t"}"#,
+            r#"{"v":2,"tenant":"t","tick":{"at":"1970-01-01"}}"#,
+            r#"{"v":1,"tenant":"t","tick":{"at":"1970-01-01"},"policy":{}}"#,
+        ] {
+            assert!(serde_json::from_str::<LogLine>(wrong).is_err(), "{wrong}");
+        }
     }
 }

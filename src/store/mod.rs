@@ -1,1 +1,93 @@
-//! ClickHouse: rows, inserts, queries, migrations; `embedded` runs it inside the process.
+//! ClickHouse: rows, inserts, queries, migrations. One implementation, over HTTP, whether the server is embedded or not.
+
+pub mod alias;
+pub mod dead;
+#[cfg(feature = "embedded")]
+pub mod embedded;
+pub mod migrate;
+pub mod query;
+pub mod reference;
+pub mod rows;
+pub mod state;
+
+use std::{future::Future, time::Duration};
+
+pub use alias::Alias;
+
+/// Something went wrong with ClickHouse.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It cannot be reached or is busy: worth trying again.
+    #[error("clickhouse is away: {0}")]
+    Away(String),
+    /// It refused: trying the same again does not help.
+    #[error("clickhouse refused: {0}")]
+    Refused(String),
+}
+
+/// Codes that say "not now": timeouts, memory, too many parts or queries, keeper, disk, read-only.
+const BUSY: &[u32] = &[159, 160, 202, 203, 209, 210, 212, 241, 242, 243, 252, 279, 285, 319, 425, 439, 999];
+
+impl From<clickhouse::error::Error> for Error {
+    fn from(e: clickhouse::error::Error) -> Self {
+        use clickhouse::error::Error as E;
+        match e {
+            // The crate's messages repeat their source, so only the outermost text is kept.
+            E::Network(_) | E::TimedOut => Self::Away(e.to_string()),
+            E::BadResponse(text) => {
+                let code = text.split("Code: ").nth(1).and_then(|t| t.split('.').next()).and_then(|c| c.trim().parse::<u32>().ok());
+                let text = text.chars().take(400).collect();
+                match code {
+                    Some(code) if !BUSY.contains(&code) => Self::Refused(text),
+                    _ => Self::Away(text),
+                }
+            }
+            other => Self::Refused(other.to_string()),
+        }
+    }
+}
+
+/// Where ClickHouse is and who we are there.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// `http://host:port`.
+    pub url: String,
+    /// Account.
+    pub user: String,
+    /// Its password.
+    pub password: String,
+    /// Database.
+    pub database: String,
+}
+
+/// A client of one database, with the settings that Filin's writes need.
+pub fn client(options: &Options) -> clickhouse::Client {
+    clickhouse::Client::default()
+        .with_url(&options.url)
+        .with_user(&options.user)
+        .with_password(&options.password)
+        .with_database(&options.database)
+        // A backfill may touch many months at once.
+        .with_setting("max_partitions_per_insert_block", "0")
+}
+
+/// Tries until it works; what is refused is returned at once. Waits 0.1 s at first, 5 s at most.
+///
+/// # Errors
+/// [`Error::Refused`] of the last try.
+pub async fn persist<T, F>(what: &str, mut attempt: impl FnMut() -> F) -> Result<T, Error>
+where
+    F: Future<Output = Result<T, Error>>,
+{
+    let mut wait = Duration::from_millis(100);
+    loop {
+        match attempt().await {
+            Err(Error::Away(e)) => {
+                tracing::warn!(error = %e, "{what}: clickhouse is away, trying again");
+                tokio::time::sleep(wait).await;
+                wait = (wait * 2).min(Duration::from_secs(5));
+            }
+            done => return done,
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Migrations: `schemas/clickhouse/NNNN_what.sql`, forward only, each run once and recorded in `log_meta`.
+
+use super::Error;
+
+/// Number and text, in order.
+const MIGRATIONS: &[(u32, &str)] = &[(1, include_str!("../../schemas/clickhouse/0001_first.sql"))];
+
+/// Days that events and what was found in them are kept.
+const EVENTS_RETENTION_D: u32 = 400;
+
+/// Brings a database up to date; returns the numbers of the migrations that ran.
+///
+/// # Errors
+/// When ClickHouse is away, or refuses a statement.
+pub async fn migrate(client: &clickhouse::Client, database: &str, log_retention_d: u32) -> Result<Vec<u32>, Error> {
+    let plain = client.clone().with_database("");
+    plain.query(&format!("CREATE DATABASE IF NOT EXISTS {database} ENGINE = Atomic")).execute().await?;
+    let known = plain.query("SELECT count() FROM system.tables WHERE database = ? AND name = 'log_meta'").bind(database);
+    let done = if known.fetch_one::<u64>().await? > 0 {
+        let keys = "SELECT toUInt32(substring(key, 11)) FROM log_meta WHERE startsWith(key, 'migration/')";
+        client.query(keys).fetch_all::<u32>().await?
+    } else {
+        Vec::new()
+    };
+    let mut ran = Vec::new();
+    for (number, text) in MIGRATIONS.iter().filter(|(n, _)| !done.contains(n)) {
+        for statement in statements(text) {
+            let sql = statement
+                .replace("{db}", database)
+                .replace("{log_retention_d}", &log_retention_d.to_string())
+                .replace("{events_retention_d}", &EVENTS_RETENTION_D.to_string());
+            // `?` is the crate's placeholder.
+            plain.query(&sql.replace('?', "??")).execute().await?;
+        }
+        super::state::set_meta(client, &format!("migration/{number}"), "done").await?;
+        ran.push(*number);
+    }
+    Ok(ran)
+}
+
+/// Statements end with a semicolon at the end of a line; comment lines go.
+fn statements(text: &str) -> impl Iterator<Item = String> + '_ {
+    let lines: Vec<&str> = text.lines().filter(|l| !l.starts_with("--")).collect();
+    let joined = lines.join("\n");
+    joined.split(";\n").map(|s| s.trim().trim_end_matches(';').to_owned()).filter(|s| !s.is_empty()).collect::<Vec<_>>().into_iter()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_statement_creates_something_once() {
+        let all: Vec<String> = MIGRATIONS.iter().flat_map(|(_, text)| statements(text)).collect();
+        assert!(all.len() > 15, "{}", all.len());
+        for s in all {
+            assert!(s.starts_with("CREATE TABLE IF NOT EXISTS {db}.") || s.starts_with("CREATE OR REPLACE VIEW {db}."), "{s}");
+        }
+    }
+}

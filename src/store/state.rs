@@ -1,0 +1,219 @@
+//! Checkpoints: states of managers and tenants at an offset of the log, and what is known about the log itself.
+
+use clickhouse::Row;
+use serde::{Deserialize, Serialize};
+
+use super::Error;
+use crate::event::Timestamp;
+
+/// A row of `manager_state`.
+#[derive(Clone, Debug, Row, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the columns are said in the migration")]
+pub struct ManagerState {
+    pub log_id: String,
+    pub partition: u32,
+    pub generation: u32,
+    pub tenant: String,
+    pub manager: String,
+    pub epoch: u64,
+    #[serde(with = "serde_bytes_string")]
+    pub state: Vec<u8>,
+}
+
+/// A row of `tenant_state`.
+#[derive(Clone, Debug, Row, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the columns are said in the migration")]
+pub struct TenantState {
+    pub log_id: String,
+    pub partition: u32,
+    pub generation: u32,
+    pub tenant: String,
+    pub epoch: u64,
+    #[serde(with = "serde_bytes_string")]
+    pub state: Vec<u8>,
+}
+
+/// A row of `checkpoints`: everything up to `log_offset` is stored.
+#[derive(Clone, Debug, PartialEq, Eq, Row, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the columns are said in the migration")]
+pub struct Checkpoint {
+    pub log_id: String,
+    pub partition: u32,
+    pub log_offset: u64,
+    pub generation: u32,
+    pub engine: String,
+    pub at: i64,
+}
+
+/// ClickHouse strings are bytes; serde's byte form is what the row format wants.
+mod serde_bytes_string {
+    use serde::{Deserializer, Serializer, de};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8], s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_bytes(bytes)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<u8>, D::Error> {
+        struct Bytes;
+        impl de::Visitor<'_> for Bytes {
+            type Value = Vec<u8>;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("bytes")
+            }
+            fn visit_bytes<E>(self, v: &[u8]) -> Result<Vec<u8>, E> {
+                Ok(v.to_vec())
+            }
+            fn visit_byte_buf<E>(self, v: Vec<u8>) -> Result<Vec<u8>, E> {
+                Ok(v)
+            }
+        }
+        d.deserialize_byte_buf(Bytes)
+    }
+}
+
+/// The states of one tenant as of a checkpoint.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Restored {
+    /// What the managers share.
+    pub shared: Vec<u8>,
+    /// Per manager.
+    pub managers: Vec<(String, Vec<u8>)>,
+}
+
+/// Inserts the states of a checkpoint and then the checkpoint itself.
+///
+/// # Errors
+/// When ClickHouse is away or refuses.
+pub async fn save(
+    client: &clickhouse::Client,
+    managers: &[ManagerState],
+    tenants: &[TenantState],
+    checkpoint: &Checkpoint,
+) -> Result<(), Error> {
+    if !managers.is_empty() {
+        let mut insert = client.insert::<ManagerState>("manager_state").await?;
+        for row in managers {
+            insert.write(row).await?;
+        }
+        insert.end().await?;
+    }
+    if !tenants.is_empty() {
+        let mut insert = client.insert::<TenantState>("tenant_state").await?;
+        for row in tenants {
+            insert.write(row).await?;
+        }
+        insert.end().await?;
+    }
+    let mut insert = client.insert::<Checkpoint>("checkpoints").await?;
+    insert.write(checkpoint).await?;
+    insert.end().await?;
+    Ok(())
+}
+
+/// The newest checkpoint of a partition, if there is one.
+///
+/// # Errors
+/// When ClickHouse is away or refuses.
+pub async fn newest(client: &clickhouse::Client, log_id: &str, partition: u32) -> Result<Option<Checkpoint>, Error> {
+    let query = "SELECT ?fields FROM checkpoints FINAL WHERE log_id = ? AND partition = ? ORDER BY log_offset DESC LIMIT 1";
+    Ok(client.query(query).bind(log_id).bind(partition).fetch_optional::<Checkpoint>().await?)
+}
+
+/// The oldest checkpoint of a partition whose states are still kept.
+///
+/// # Errors
+/// When ClickHouse is away or refuses.
+pub async fn oldest(client: &clickhouse::Client, log_id: &str, partition: u32) -> Result<Option<Checkpoint>, Error> {
+    let query = "SELECT ?fields FROM checkpoints FINAL WHERE log_id = ? AND partition = ? AND generation IN \
+                 (SELECT generation FROM tenant_state WHERE log_id = ? AND partition = ?) ORDER BY log_offset LIMIT 1";
+    Ok(client.query(query).bind(log_id).bind(partition).bind(log_id).bind(partition).fetch_optional::<Checkpoint>().await?)
+}
+
+/// The states of a partition's tenants as of a checkpoint.
+///
+/// # Errors
+/// When ClickHouse is away or refuses.
+pub async fn load(client: &clickhouse::Client, at: &Checkpoint) -> Result<std::collections::BTreeMap<String, Restored>, Error> {
+    let mut tenants = std::collections::BTreeMap::<String, Restored>::new();
+    let tail = "WHERE log_id = ? AND partition = ? AND generation = ? AND epoch <= ?";
+    let query = format!("SELECT ?fields FROM tenant_state {tail} ORDER BY tenant, epoch DESC LIMIT 1 BY tenant");
+    let bound = client.query(&query).bind(&at.log_id).bind(at.partition).bind(at.generation).bind(at.log_offset);
+    for row in bound.fetch_all::<TenantState>().await? {
+        tenants.entry(row.tenant).or_default().shared = row.state;
+    }
+    let query = format!("SELECT ?fields FROM manager_state {tail} ORDER BY tenant, manager, epoch DESC LIMIT 1 BY tenant, manager");
+    let mut rows =
+        client.query(&query).bind(&at.log_id).bind(at.partition).bind(at.generation).bind(at.log_offset).fetch::<ManagerState>()?;
+    while let Some(row) = rows.next().await? {
+        // A manager's state is never written without its tenant's.
+        if let Some(tenant) = tenants.get_mut(&row.tenant) {
+            tenant.managers.push((row.manager, row.state));
+        }
+    }
+    Ok(tenants)
+}
+
+/// (`source`, `id`, time) of the stored events of a tenant since a time and up to an offset: what must be recognised as a repeat.
+///
+/// # Errors
+/// When ClickHouse is away or refuses.
+pub async fn seen(client: &clickhouse::Client, tenant: &str, at: &Checkpoint, since: Timestamp) -> Result<Vec<(u64, Timestamp)>, Error> {
+    let query = "SELECT source, id, time FROM events WHERE tenant = ? AND log_partition = ? AND log_offset <= ? AND time >= fromUnixTimestamp64Milli(?)";
+    let mut rows =
+        client.query(query).bind(tenant).bind(at.partition).bind(at.log_offset).bind(since.millis()).fetch::<(String, String, i64)>()?;
+    let mut seen = Vec::new();
+    while let Some((source, id, time)) = rows.next().await? {
+        seen.push((crate::event::dedup_hash(&source, &id), Timestamp::from_millis(time)));
+    }
+    Ok(seen)
+}
+
+/// Drops the states of all generations of a partition but the two newest.
+///
+/// # Errors
+/// When ClickHouse is away or refuses.
+pub async fn drop_old_generations(client: &clickhouse::Client, log_id: &str, partition: u32) -> Result<(), Error> {
+    let query =
+        "SELECT DISTINCT generation FROM tenant_state WHERE log_id = ? AND partition = ? ORDER BY generation DESC LIMIT 1000 OFFSET 2";
+    let old = client.query(query).bind(log_id).bind(partition).fetch_all::<u32>().await?;
+    for generation in old {
+        for table in ["manager_state", "tenant_state"] {
+            client
+                .query(&format!("ALTER TABLE {table} DROP PARTITION (?, ?, ?)"))
+                .bind(log_id)
+                .bind(partition)
+                .bind(generation)
+                .execute()
+                .await?;
+        }
+    }
+    Ok(())
+}
+
+#[derive(Row, Serialize)]
+struct Meta<'a> {
+    key: &'a str,
+    value: &'a str,
+    at: i64,
+}
+
+/// A value that is kept about the log.
+///
+/// # Errors
+/// When ClickHouse is away or refuses.
+pub async fn meta(client: &clickhouse::Client, key: &str) -> Result<Option<String>, Error> {
+    let query = "SELECT value FROM log_meta FINAL WHERE key = ?";
+    Ok(client.query(query).bind(key).fetch_optional::<String>().await?)
+}
+
+/// Keeps a value about the log.
+///
+/// # Errors
+/// When ClickHouse is away or refuses.
+pub async fn set_meta(client: &clickhouse::Client, key: &str, value: &str) -> Result<(), Error> {
+    let at = client.query("SELECT toUnixTimestamp64Milli(now64(3))").fetch_one::<i64>().await?;
+    let mut insert = client.insert::<Meta<'_>>("log_meta").await?;
+    insert.write(&Meta { key, value, at }).await?;
+    insert.end().await?;
+    Ok(())
+}
