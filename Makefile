@@ -1,0 +1,53 @@
+# Two commands to know: `make run` and `make test`. Parts (libchdb, Kafka's jars, promtool) are fetched once into
+# $${XDG_CACHE_HOME:-~/.cache}/filin, checked by their sums; nothing needs root.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+CARGO ?= cargo
+RELEASE := target/release/filin
+DEBUG := target/debug/filin
+ARGS ?=
+
+.PHONY: run build test check fmt clippy doc deny parts test-clients bench help
+
+help: ## What can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+run: build ## Build and start the embedded default with a live demo company
+	@$(RELEASE) embedded fetch
+	@exec $(RELEASE) run --demo $(ARGS)
+
+build: ## The release binary
+	$(CARGO) build --release --locked
+
+test: fmt clippy parts ## Formatting, lints, and all tests with a real Kafka and a real ClickHouse engine
+	$(CARGO) test --locked
+
+check: fmt clippy doc test ## What a change must pass before it is reviewed
+
+fmt:
+	$(CARGO) fmt --check
+
+clippy:
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+
+doc: ## The documentation of the code
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
+
+deny: ## Licences and advisories of the dependencies (needs cargo-deny: cargo install cargo-deny --locked)
+	$(CARGO) deny check licenses bans sources
+
+parts: $(DEBUG) ## Fetch the real parts that the tests need
+	@$(DEBUG) embedded fetch
+	@scripts/parts kafka promtool
+
+$(DEBUG): FORCE
+	$(CARGO) build --locked
+
+FORCE:
+
+test-clients: parts ## Four ClickHouse clients not written here against the embedded engine
+	tests/clients/run
+
+bench: ## Figures of BENCHMARKS.md
+	$(CARGO) bench --locked
