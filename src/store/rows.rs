@@ -1,7 +1,9 @@
 //! Effects as rows. Equal effects give equal rows; `stored_at` alone is the server's own.
 
+use std::borrow::Cow;
+
 use clickhouse::Row;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     engine::{AlertVersion, Lateness, ManagerDay, ManagerHour, Signal},
@@ -18,8 +20,11 @@ pub struct Position {
     pub offset: u64,
 }
 
+/// A word of the event format; static when we write it, owned when it is read back.
+pub type Word = Cow<'static, str>;
+
 /// A row of `events`.
-#[derive(Clone, Debug, Row, Serialize)]
+#[derive(Clone, Debug, PartialEq, Row, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the columns are EVENT.md's paths")]
 pub struct Event {
     pub tenant: String,
@@ -30,13 +35,13 @@ pub struct Event {
     pub source: String,
     pub id: String,
     pub actor_id: String,
-    pub actor_kind: &'static str,
-    pub action: &'static str,
-    pub outcome: &'static str,
+    pub actor_kind: Word,
+    pub action: Word,
+    pub outcome: Word,
     pub reason: String,
-    pub channel: &'static str,
+    pub channel: Word,
     pub session: String,
-    pub object_type: &'static str,
+    pub object_type: Word,
     pub object_id: String,
     pub object_owner: String,
     pub object_ids: Vec<String>,
@@ -46,7 +51,7 @@ pub struct Event {
     pub query_fingerprint: String,
     pub query_fields: Vec<String>,
     pub query_filter: Option<bool>,
-    pub call_direction: &'static str,
+    pub call_direction: Word,
     pub call_duration_s: Option<u64>,
     pub call_client: String,
     pub order: String,
@@ -59,7 +64,7 @@ pub struct Event {
     pub client_asn: Option<u32>,
     pub client_lat: Option<f64>,
     pub client_lon: Option<f64>,
-    pub client_net: &'static str,
+    pub client_net: Word,
     pub client_tls: String,
     pub auth_method: String,
     pub auth_mfa: Option<bool>,
@@ -69,13 +74,13 @@ pub struct Event {
     pub change_to: String,
     pub change_target: String,
     pub enrich: String,
-    pub late: &'static str,
+    pub late: Word,
     pub log_partition: u32,
     pub log_offset: u64,
 }
 
 /// A row of `events_raw`: what only the writer may see.
-#[derive(Clone, Debug, Row, Serialize)]
+#[derive(Clone, Debug, PartialEq, Row, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the columns are EVENT.md's paths")]
 pub struct EventRaw {
     pub tenant: String,
@@ -122,13 +127,13 @@ pub fn event(e: &Enriched, late: Lateness, alias: &Alias, at: Position) -> (Even
         source: event.source.clone(),
         id: event.id.clone(),
         actor_id: event.actor.id.clone(),
-        actor_kind: event.actor.kind.as_str(),
-        action: event.action.as_str(),
-        outcome: event.outcome.as_str(),
+        actor_kind: event.actor.kind.as_str().into(),
+        action: event.action.as_str().into(),
+        outcome: event.outcome.as_str().into(),
         reason: text(event.reason.clone()),
-        channel: event.channel.map_or("", |c| c.as_str()),
+        channel: event.channel.map_or(Word::Borrowed(""), |c| c.as_str().into()),
         session: text(event.session.clone()),
-        object_type: object.kind.map_or("", |k| k.as_str()),
+        object_type: object.kind.map_or(Word::Borrowed(""), |k| k.as_str().into()),
         object_id: text(object.id),
         object_owner: text(object.owner),
         object_ids: object.ids,
@@ -138,7 +143,7 @@ pub fn event(e: &Enriched, late: Lateness, alias: &Alias, at: Position) -> (Even
         query_fingerprint: text(query.fingerprint),
         query_fields: query.fields,
         query_filter: query.filter,
-        call_direction: call.direction.map_or("", |d| d.as_str()),
+        call_direction: call.direction.map_or(Word::Borrowed(""), |d| d.as_str().into()),
         call_duration_s: call.duration_s,
         call_client: text(call.client),
         order: text(event.order.clone()),
@@ -151,7 +156,7 @@ pub fn event(e: &Enriched, late: Lateness, alias: &Alias, at: Position) -> (Even
         client_asn: place.asn,
         client_lat: place.lat,
         client_lon: place.lon,
-        client_net: place.net.map_or("", |n| n.as_str()),
+        client_net: place.net.map_or(Word::Borrowed(""), |n| n.as_str().into()),
         client_tls: text(place.tls),
         auth_method: text(auth.method),
         auth_mfa: auth.mfa,
@@ -161,7 +166,7 @@ pub fn event(e: &Enriched, late: Lateness, alias: &Alias, at: Position) -> (Even
         change_to: text(change.to),
         change_target: text(change.target),
         enrich: json(&e.enrich),
-        late: late.as_str(),
+        late: late.as_str().into(),
         log_partition: at.partition,
         log_offset: at.offset,
     };
@@ -173,7 +178,7 @@ fn json<T: Serialize>(value: &T) -> String {
 }
 
 /// A row of `signals`.
-#[derive(Clone, Debug, Row, Serialize)]
+#[derive(Clone, Debug, PartialEq, Row, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the columns are the fields of a signal")]
 pub struct SignalRow {
     pub signal_id: String,
@@ -222,7 +227,7 @@ pub fn signal(s: Signal, e: &Enriched, alias: &Alias, at: Position) -> SignalRow
 pub type ContributionColumn = (String, String, u64, f64, f64, String, String, String);
 
 /// A row of `alerts`.
-#[derive(Clone, Debug, Row, Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Row, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the columns are the fields of an alert version")]
 pub struct AlertRow {
     pub alert_id: String,
@@ -364,7 +369,7 @@ impl AlertRow {
 }
 
 /// A row of `manager_hour`.
-#[derive(Clone, Debug, Row, Serialize)]
+#[derive(Clone, Debug, PartialEq, Row, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the columns are the fields of the roll-up")]
 pub struct HourRow {
     pub tenant: String,
@@ -396,7 +401,7 @@ pub fn hour(tenant: &str, h: ManagerHour, alias: &Alias, offset: u64) -> HourRow
 }
 
 /// A row of `manager_day`; `time` is midnight UTC of the local date.
-#[derive(Clone, Debug, Row, Serialize)]
+#[derive(Clone, Debug, PartialEq, Row, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the columns are the fields of the roll-up")]
 pub struct DayRow {
     pub tenant: String,
