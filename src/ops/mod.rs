@@ -1,3 +1,8 @@
 //! What every part needs to be run: clock, configuration, metrics, logging, an orderly end.
 
 pub mod clock;
+pub mod config;
+pub mod happening;
+pub mod logging;
+pub mod metrics;
+pub mod shutdown;

@@ -1,0 +1,465 @@
+//! From what was written to what runs.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Display,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    ops::RangeInclusive,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use super::{
+    Access, Alerts, Binding, Config, Control, Embedded, Flags, Http, Kafka, Known, Mistakes, Pipeline, Place, Privacy, Reference, Role,
+    Secret, Server, Source, Store, Tenant, file,
+    value::{List, Size, Span, span_text},
+};
+use crate::event::DEFAULT_TENANT;
+
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// Turns the file into what runs. Where something is wrong a default stands in and a mistake is added.
+pub(super) fn check(file: file::File, flags: &Flags, known: &Known<'_>, home: &Path, mistakes: &mut Mistakes) -> Config {
+    let no_effect = no_effect(&file);
+    let mut c = Checker { mistakes };
+    let kafka = c.kafka(file.kafka);
+    let bindings = c.bindings(file.bindings, known);
+    let data = file.embedded.data.clone().filter(|path| !path.as_os_str().is_empty());
+    let data = data.unwrap_or_else(|| if flags.demo { home.with_file_name("filin-demo") } else { home.to_owned() });
+    let config = Config {
+        roles: c.roles(&flags.roles),
+        demo: flags.demo,
+        data,
+        http: c.http(file.http),
+        reference: c.reference(file.reference),
+        store: c.store(file.clickhouse, file.embedded),
+        tenants: c.tenants(file.tenants),
+        log_retention: c.span("log.retention", file.log.retention, 30 * DAY, DAY..=3650 * DAY),
+        pipeline: c.pipeline(&file.pipeline),
+        alerts: c.alerts(file.alerts),
+        controls: c.controls(file.controls, known),
+        privacy: c.privacy(file.privacy),
+        geo_database: file.geo.database,
+        no_effect,
+        kafka,
+        bindings,
+    };
+    c.together(&config);
+    config
+}
+
+/// Keys that are checked and kept, and do nothing in this version.
+fn no_effect(file: &file::File) -> Vec<String> {
+    let mut all = Vec::new();
+    let mut note = |given: bool, path: String| {
+        if given {
+            all.push(path);
+        }
+    };
+    note(file.clickhouse.cluster.is_some(), "clickhouse.cluster".to_owned());
+    for (id, t) in &file.tenants {
+        let mut note = |given: bool, key: &str| note(given, format!("tenants.{id}.{key}"));
+        note(t.calendar.is_some(), "calendar");
+        note(t.access.is_some(), "access");
+        note(!t.ip_allow.0.is_empty(), "ip_allow");
+        note(t.require_mfa.is_some(), "require_mfa");
+        note(!t.min_versions.is_empty(), "min_versions");
+        note(!t.backup_targets.0.is_empty(), "backup_targets");
+        note(!t.units.is_empty(), "units");
+    }
+    note(!file.alerts.alertmanager.0.is_empty(), "alerts.alertmanager".to_owned());
+    note(file.alerts.webhook.is_some() || file.alerts.webhook_file.is_some(), "alerts.webhook".to_owned());
+    note(file.alerts.topic.is_some(), "alerts.topic".to_owned());
+    note(file.alerts.notify_max_age.is_some(), "alerts.notify_max_age".to_owned());
+    for (id, control) in &file.controls {
+        control.parameters.keys().for_each(|key| note(true, format!("controls.{id}.{key}")));
+    }
+    note(file.privacy.names_in_messages.is_some(), "privacy.names_in_messages".to_owned());
+    note(file.geo.database.is_some(), "geo.database".to_owned());
+    all
+}
+
+struct Checker<'a> {
+    mistakes: &'a mut Mistakes,
+}
+
+impl Checker<'_> {
+    fn roles(&mut self, given: &[String]) -> BTreeSet<Role> {
+        let mut roles = BTreeSet::new();
+        for word in given {
+            match Role::from_word(word) {
+                Some(role) => drop(roles.insert(role)),
+                None => self.mistakes.add("--role", format!("{word:?} is none of normalise, score, web")),
+            }
+        }
+        if roles.is_empty() { Role::ALL.iter().copied().collect() } else { roles }
+    }
+
+    fn http(&mut self, http: file::Http) -> Http {
+        Http {
+            listen: self.address("http.listen", http.listen, 8687),
+            hosts: http.hosts.0.iter().map(|h| h.to_ascii_lowercase()).collect(),
+        }
+    }
+
+    fn kafka(&mut self, kafka: file::Kafka) -> Option<Kafka> {
+        for (i, broker) in kafka.brokers.0.iter().enumerate() {
+            let port = broker.rsplit_once(':').filter(|(host, _)| !host.is_empty()).and_then(|(_, port)| port.parse::<u16>().ok());
+            if port.is_none_or(|port| port == 0) {
+                self.mistakes.add(format!("kafka.brokers[{i}]"), format!("{broker:?} is no host:port"));
+            }
+        }
+        let mut librdkafka = BTreeMap::new();
+        for (name, value) in kafka.librdkafka {
+            let (name, value) = match name.strip_suffix("_file") {
+                Some(name) => {
+                    let path = format!("kafka.librdkafka.{name}");
+                    let Some(value) = self.secret(&path, None, Some(Path::new(&value.0))) else { continue };
+                    (name.to_owned(), value)
+                }
+                None => (name, Secret::new(value.0)),
+            };
+            librdkafka.insert(name, value);
+        }
+        let log_topic = self.topic("kafka.log_topic", kafka.log_topic).unwrap_or_else(|| "filin.log".to_owned());
+        let partitions = self.within("kafka.partitions", kafka.partitions, 32, 1..=10_000);
+        let group = self.text("kafka.group", kafka.group).unwrap_or_else(|| "filin".to_owned());
+        if kafka.brokers.0.is_empty() {
+            return None;
+        }
+        Some(Kafka { brokers: kafka.brokers.0, group, log_topic, partitions, librdkafka })
+    }
+
+    fn bindings(&mut self, given: Vec<file::Binding>, known: &Known<'_>) -> Vec<Binding> {
+        let mut bindings: Vec<Binding> = Vec::new();
+        for (i, b) in given.into_iter().enumerate() {
+            let at = |key: &str| format!("bindings[{i}].{key}");
+            let topic = self.topic(&at("topic"), b.topic);
+            let token = self.secret(&at("token"), b.token, b.token_file.as_deref());
+            if token.as_ref().is_some_and(|t| t.expose().len() < 16) {
+                self.mistakes.add(at("token"), "too short: take at least 16 characters, as from `openssl rand -hex 24`");
+            }
+            let mut from: Vec<Source> =
+                topic.map(Source::Topic).into_iter().chain(b.path.map(Source::Path)).chain(token.map(Source::Token)).collect();
+            if from.len() != 1 {
+                self.mistakes.add(format!("bindings[{i}]"), "give exactly one of topic, path and token");
+            }
+            let Some(from) = from.pop() else { continue };
+            if bindings.iter().any(|other| other.from == from) {
+                self.mistakes.add(format!("bindings[{i}]"), "an earlier binding has the same topic, path or token");
+            }
+            let Some(format) = self.text(&at("format"), b.format) else {
+                self.mistakes.add(at("format"), "is missing: `filin adapters` lists the formats");
+                continue;
+            };
+            if !known.formats.contains(&format.as_str()) {
+                self.mistakes.add(at("format"), format!("{format:?} is none of {}", known.formats.join(", ")));
+                continue;
+            }
+            if let Some(country) = b.country.as_ref().filter(|c| c.len() != 2 || !c.bytes().all(|b| b.is_ascii_uppercase())) {
+                self.mistakes.add(at("country"), format!("{country:?} is no ISO 3166 country, as in \"RU\""));
+            }
+            let binding = Binding {
+                from,
+                tenant: self.text(&at("tenant"), b.tenant).unwrap_or_else(|| DEFAULT_TENANT.to_owned()),
+                format,
+                time_zone: self.time_zone(&at("time_zone"), b.time_zone),
+                country: b.country,
+                actor_prefix: b.actor_prefix,
+                options: b.options,
+            };
+            self.tenant_name(&at("tenant"), &binding.tenant);
+            if let Err(message) = (known.check_binding)(&binding.for_adapter()) {
+                self.mistakes.add(format!("bindings[{i}]"), message);
+            }
+            bindings.push(binding);
+        }
+        bindings
+    }
+
+    fn reference(&mut self, reference: file::Reference) -> Reference {
+        let mut place = |key: &str, given: Option<String>| {
+            let path = format!("reference.{key}");
+            let text = self.text(&path, given)?;
+            match text.strip_prefix("topic:") {
+                Some(topic) => self.topic(&path, Some(topic.to_owned())).map(Place::Topic),
+                None => Some(Place::File(PathBuf::from(text))),
+            }
+        };
+        Reference {
+            users: place("users", reference.users),
+            clients: place("clients", reference.clients),
+            orders: place("orders", reference.orders),
+            max_lag: self.span("reference.max_lag", reference.max_lag, Duration::from_secs(300), Duration::from_secs(1)..=30 * DAY),
+        }
+    }
+
+    fn store(&mut self, server: file::ClickHouse, embedded: file::Embedded) -> Store {
+        let reader_password = self.secret("embedded.reader_password", embedded.reader_password, embedded.reader_password_file.as_deref());
+        let listen = self.address("embedded.listen", embedded.listen, 8123);
+        let memory = self.within("embedded.memory", embedded.memory.map(|Size(n)| n), 2 << 30, (512 << 20)..=(1 << 50));
+        let password = self.secret("clickhouse.password", server.password, server.password_file.as_deref());
+        let database = self.text("clickhouse.database", server.database).unwrap_or_else(|| "filin".to_owned());
+        if database.starts_with(|c: char| c.is_ascii_digit()) || !database.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+            self.mistakes
+                .add("clickhouse.database", format!("{database:?} may hold only letters, digits and _ and not begin with a digit"));
+        }
+        let Some(url) = self.text("clickhouse.url", server.url) else {
+            if !listen.ip().is_loopback() && reader_password.is_none() {
+                self.mistakes.add("embedded.listen", format!("{listen} is beyond loopback: that needs embedded.reader_password"));
+            }
+            return Store::Embedded(Embedded { listen, reader_password, memory_bytes: memory });
+        };
+        self.url("clickhouse.url", &url);
+        Store::Server(Server {
+            url,
+            user: self.text("clickhouse.user", server.user).unwrap_or_else(|| "default".to_owned()),
+            password: password.unwrap_or_else(|| Secret::new("")),
+            database,
+            cluster: self.text("clickhouse.cluster", server.cluster),
+        })
+    }
+
+    fn tenants(&mut self, given: BTreeMap<String, file::Tenant>) -> BTreeMap<String, Tenant> {
+        let mut tenants = BTreeMap::new();
+        for (id, t) in given {
+            let at = |key: &str| format!("tenants.{id}.{key}");
+            self.tenant_name(&format!("tenants.{id}"), &id);
+            let access = t.access.and_then(|word| {
+                let access = Access::from_word(&word);
+                if access.is_none() {
+                    self.mistakes.add(at("access"), format!("{word:?} is neither own nor team"));
+                }
+                access
+            });
+            let mut ip_allow = Vec::new();
+            for (i, text) in t.ip_allow.0.iter().enumerate() {
+                match text.parse::<ipnet::IpNet>().or_else(|e| text.parse::<IpAddr>().map(ipnet::IpNet::from).map_err(|_| e)) {
+                    Ok(net) => ip_allow.push(net),
+                    Err(_) => self.mistakes.add(format!("tenants.{id}.ip_allow[{i}]"), format!("{text:?} is no network, as in 10.0.0.0/8")),
+                }
+            }
+            let checked = Tenant {
+                time_zone: self.time_zone(&at("time_zone"), t.time_zone),
+                calendar: t.calendar,
+                access,
+                ip_allow,
+                require_mfa: t.require_mfa.unwrap_or_default(),
+                min_versions: t.min_versions,
+                backup_targets: t.backup_targets.0,
+                units: t.units.into_iter().map(|(name, List(teams))| (name, teams)).collect(),
+                lateness_h: t.lateness.map(|span| self.lateness(&at("lateness"), Some(span))),
+            };
+            tenants.insert(id, checked);
+        }
+        tenants
+    }
+
+    fn pipeline(&mut self, pipeline: &file::Pipeline) -> Pipeline {
+        let flush_ms = self.within("pipeline.flush_ms", pipeline.flush_ms, 500, 10..=60_000);
+        let checkpoint_s = self.within("pipeline.checkpoint_s", pipeline.checkpoint_s, 30, 1..=3600);
+        let buffer_events = self.within("pipeline.buffer_events", pipeline.buffer_events, 200_000, 1000..=100_000_000);
+        let max_line_bytes = self.within("pipeline.max_line_bytes", pipeline.max_line_bytes.map(|Size(n)| n), 16 << 20, 1024..=(1 << 30));
+        Pipeline {
+            lateness_h: self.lateness("pipeline.lateness", pipeline.lateness),
+            flush: Duration::from_millis(flush_ms),
+            checkpoint: Duration::from_secs(checkpoint_s),
+            buffer_events: usize::try_from(buffer_events).unwrap_or(usize::MAX),
+            max_line_bytes: usize::try_from(max_line_bytes).unwrap_or(usize::MAX),
+        }
+    }
+
+    fn alerts(&mut self, alerts: file::Alerts) -> Alerts {
+        let budget = alerts.budget.unwrap_or(1.0);
+        if !(0.001..=100.0).contains(&budget) {
+            self.mistakes.add("alerts.budget", format!("{budget} is not within 0.001 and 100 alerts per 100 manager-days"));
+        }
+        for (i, url) in alerts.alertmanager.0.iter().enumerate() {
+            self.url(&format!("alerts.alertmanager[{i}]"), url);
+        }
+        let webhook = self.secret("alerts.webhook", alerts.webhook, alerts.webhook_file.as_deref());
+        if webhook.as_ref().is_some_and(|url| !is_url(url.expose())) {
+            self.mistakes.add("alerts.webhook", "is no http:// or https:// address");
+        }
+        Alerts {
+            budget,
+            alertmanager: alerts.alertmanager.0,
+            webhook,
+            topic: self.topic("alerts.topic", alerts.topic),
+            notify_max_age: self.span("alerts.notify_max_age", alerts.notify_max_age, DAY, Duration::from_secs(60)..=365 * DAY),
+        }
+    }
+
+    fn controls(&mut self, given: BTreeMap<String, file::Control>, known: &Known<'_>) -> BTreeMap<String, Control> {
+        let mut controls = BTreeMap::new();
+        for (id, control) in given {
+            if !known.controls.contains(&id.as_str()) {
+                self.mistakes.add(format!("controls.{id}"), "no such control: `filin controls` lists them");
+            }
+            controls.insert(id, Control { enabled: control.enabled.unwrap_or(true), parameters: control.parameters });
+        }
+        controls
+    }
+
+    fn privacy(&mut self, privacy: file::Privacy) -> Privacy {
+        let alias_key = self.secret("privacy.alias_key", privacy.alias_key, privacy.alias_key_file.as_deref());
+        if alias_key.as_ref().is_some_and(|key| key.expose().len() < 16) {
+            self.mistakes.add("privacy.alias_key", "too short: take at least 16 characters, as from `openssl rand -hex 24`");
+        }
+        Privacy {
+            pseudonyms: privacy.pseudonyms.unwrap_or(true),
+            alias_key,
+            names_in_messages: privacy.names_in_messages.unwrap_or_default(),
+        }
+    }
+
+    /// What no section can say of itself.
+    fn together(&mut self, config: &Config) {
+        let server = matches!(config.store, Store::Server(_));
+        if config.kafka.is_none() {
+            let mut needs = |path: String| self.mistakes.add(path, "is a topic: that needs kafka.brokers");
+            for (i, _) in config.bindings.iter().enumerate().filter(|(_, b)| matches!(b.from, Source::Topic(_))) {
+                needs(format!("bindings[{i}].topic"));
+            }
+            let places = [("users", &config.reference.users), ("clients", &config.reference.clients), ("orders", &config.reference.orders)];
+            places.iter().filter(|(_, p)| matches!(p, Some(Place::Topic(_)))).for_each(|(key, _)| needs(format!("reference.{key}")));
+            if config.alerts.topic.is_some() {
+                needs("alerts.topic".to_owned());
+            }
+        }
+        if let Some(kafka) = &config.kafka {
+            if !cfg!(feature = "kafka") {
+                self.mistakes.add("kafka.brokers", "this build has no Kafka: build it with the feature `kafka`");
+            }
+            if config.bindings.iter().any(|b| matches!(&b.from, Source::Topic(topic) if *topic == kafka.log_topic)) {
+                self.mistakes.add("kafka.log_topic", "is bound as a source as well: the log would feed itself");
+            }
+        }
+        if !server && !cfg!(feature = "embedded") {
+            self.mistakes
+                .add("clickhouse.url", "is missing, and this build has no embedded ClickHouse: build it with the feature `embedded`");
+        }
+        if server && config.privacy.alias_key.is_none() {
+            self.mistakes.add("privacy.alias_key_file", "is missing: with clickhouse.url all instances need the same key");
+        }
+        if config.roles.len() < Role::ALL.len() && (config.kafka.is_none() || !server) {
+            self.mistakes.add("--role", "a part of the work needs kafka.brokers and clickhouse.url, which it shares with the others");
+        }
+        if !config.http.listen.ip().is_loopback() && config.tokens().next().is_none() {
+            let listen = config.http.listen;
+            self.mistakes.add(
+                "http.listen",
+                format!("{listen} is beyond loopback: that needs a binding with a token, or anybody could push events"),
+            );
+        }
+    }
+
+    fn address(&mut self, path: &str, given: Option<String>, port: u16) -> SocketAddr {
+        let default = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let Some(text) = given else { return default };
+        let local = || text.strip_prefix("localhost:")?.parse().ok().map(|port: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+        text.parse().ok().or_else(local).unwrap_or_else(|| {
+            self.mistakes.add(path, format!("{text:?} is no address and port, as in 127.0.0.1:{port}"));
+            default
+        })
+    }
+
+    fn within<T: Copy + PartialOrd + Display>(&mut self, path: &str, given: Option<T>, default: T, range: RangeInclusive<T>) -> T {
+        let value = given.unwrap_or(default);
+        if !range.contains(&value) {
+            self.mistakes.add(path, format!("{value} is not within {} and {}", range.start(), range.end()));
+        }
+        value
+    }
+
+    fn span(&mut self, path: &str, given: Option<Span>, default: Duration, range: RangeInclusive<Duration>) -> Duration {
+        let value = given.map_or(default, |Span(span)| span);
+        if !range.contains(&value) {
+            let [value, from, to] = [value, *range.start(), *range.end()].map(span_text);
+            self.mistakes.add(path, format!("{value} is not within {from} and {to}"));
+        }
+        value
+    }
+
+    fn lateness(&mut self, path: &str, given: Option<Span>) -> u32 {
+        let span = self.span(path, given, 6 * HOUR, Duration::ZERO..=48 * HOUR);
+        if !span.as_secs().is_multiple_of(3600) || span.subsec_nanos() != 0 {
+            self.mistakes.add(path, format!("{} is no whole number of hours", span_text(span)));
+        }
+        u32::try_from(span.as_secs() / 3600).unwrap_or(48)
+    }
+
+    /// A text that says something.
+    fn text(&mut self, path: &str, given: Option<String>) -> Option<String> {
+        let text = given?;
+        if text.trim().is_empty() {
+            self.mistakes.add(path, "is empty");
+            return None;
+        }
+        Some(text)
+    }
+
+    fn topic(&mut self, path: &str, given: Option<String>) -> Option<String> {
+        let topic = self.text(path, given)?;
+        // Kafka's own rule.
+        let legal =
+            topic.len() <= 249 && topic != "." && topic != ".." && topic.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
+        if !legal {
+            self.mistakes.add(path, format!("{topic:?} is no name of a Kafka topic"));
+        }
+        Some(topic)
+    }
+
+    /// Topic keys are `tenant|id|valid_from`.
+    fn tenant_name(&mut self, path: &str, name: &str) {
+        if name.len() > 100 || name.chars().any(|c| c.is_control() || c.is_whitespace() || c == '|') {
+            self.mistakes.add(path, format!("{name:?} is no tenant: at most 100 bytes, no spaces, no |"));
+        }
+    }
+
+    fn time_zone(&mut self, path: &str, given: Option<String>) -> Option<String> {
+        let name = given?;
+        match jiff::tz::TimeZone::get(&name) {
+            Ok(_) => Some(name),
+            Err(_) => {
+                self.mistakes.add(path, format!("{name:?} is no IANA time zone, as in \"Europe/Moscow\""));
+                None
+            }
+        }
+    }
+
+    fn url(&mut self, path: &str, url: &str) {
+        if !is_url(url) {
+            self.mistakes.add(path, format!("{url:?} is no http:// or https:// address"));
+        }
+    }
+
+    /// A secret given as it is or in a file.
+    fn secret(&mut self, path: &str, given: Option<Secret>, file: Option<&Path>) -> Option<Secret> {
+        let secret = match (given, file) {
+            (Some(_), Some(_)) => {
+                self.mistakes.add(path, format!("is given together with {path}_file: leave one out"));
+                return None;
+            }
+            (given, None) => given?,
+            (None, Some(file)) => match std::fs::read_to_string(file) {
+                Ok(text) => Secret::new(text.trim_end_matches(['\r', '\n'])),
+                Err(e) => {
+                    self.mistakes.add(format!("{path}_file"), format!("{} cannot be read: {e}", file.display()));
+                    return None;
+                }
+            },
+        };
+        if secret.expose().is_empty() {
+            self.mistakes.add(path, "is empty");
+            return None;
+        }
+        Some(secret)
+    }
+}
+
+fn is_url(text: &str) -> bool {
+    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/') && !text.contains(char::is_whitespace))
+}

@@ -1,0 +1,221 @@
+//! What a configuration file may say, key by key, before anything is checked.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::value::{List, Scalar, Secret, Size, Span};
+
+/// All of it. Every key may be absent.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct File {
+    pub(super) http: Http,
+    pub(super) kafka: Kafka,
+    pub(super) bindings: Vec<Binding>,
+    pub(super) reference: Reference,
+    pub(super) clickhouse: ClickHouse,
+    pub(super) embedded: Embedded,
+    pub(super) tenants: BTreeMap<String, Tenant>,
+    pub(super) log: Log,
+    pub(super) pipeline: Pipeline,
+    pub(super) alerts: Alerts,
+    pub(super) controls: BTreeMap<String, Control>,
+    pub(super) privacy: Privacy,
+    pub(super) geo: Geo,
+}
+
+/// Console, API and metrics.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Http {
+    /// Address and port; port 0 takes a free one. Beyond loopback a binding with a token is needed.
+    pub(super) listen: Option<String>,
+    /// Names, beside loopback's, under which a loopback listener may be asked (of a proxy before it).
+    pub(super) hosts: List,
+}
+
+/// Kafka: the log, and topics as sources.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Kafka {
+    /// `host:port` list. With it the log is a topic; without it a table.
+    pub(super) brokers: List,
+    /// Consumer group.
+    pub(super) group: Option<String>,
+    /// Topic of the log.
+    pub(super) log_topic: Option<String>,
+    /// Partitions of a new log.
+    pub(super) partitions: Option<u32>,
+    /// Properties of librdkafka as they are (`"librdkafka.security.protocol" = "ssl"`); one that ends with `_file` is read from there.
+    pub(super) librdkafka: BTreeMap<String, Scalar>,
+}
+
+/// Where raw records come from and what they are. Exactly one of `topic`, `path`, `token`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Binding {
+    /// Kafka topic.
+    pub(super) topic: Option<String>,
+    /// File, or folder with files.
+    pub(super) path: Option<PathBuf>,
+    /// Whoever pushes with this token pushes this.
+    pub(super) token: Option<Secret>,
+    /// File with the token.
+    pub(super) token_file: Option<PathBuf>,
+    /// The organisation.
+    pub(super) tenant: Option<String>,
+    /// Format of the records: `filin adapters` lists them.
+    pub(super) format: Option<String>,
+    /// IANA zone of times without an offset.
+    pub(super) time_zone: Option<String>,
+    /// ISO 3166 country of telephone numbers without one.
+    pub(super) country: Option<String>,
+    /// Put before the actor's id where no alias names a manager.
+    pub(super) actor_prefix: Option<String>,
+    /// What the format itself asks for (`extensions`, `csv_columns`, ...).
+    #[serde(flatten)]
+    pub(super) options: BTreeMap<String, Value>,
+}
+
+/// Users, clients, orders: a file, or `topic:NAME`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Reference {
+    pub(super) users: Option<String>,
+    pub(super) clients: Option<String>,
+    pub(super) orders: Option<String>,
+    /// How far a topic may lie behind before readiness goes off.
+    pub(super) max_lag: Option<Span>,
+}
+
+/// A ClickHouse server instead of the embedded engine.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct ClickHouse {
+    /// `http://host:8123` or `https://host:8443`.
+    pub(super) url: Option<String>,
+    pub(super) user: Option<String>,
+    pub(super) password: Option<Secret>,
+    /// File with the password.
+    pub(super) password_file: Option<PathBuf>,
+    pub(super) database: Option<String>,
+    /// Name of the cluster, where tables are replicated.
+    pub(super) cluster: Option<String>,
+}
+
+/// The embedded ClickHouse.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Embedded {
+    /// Folder of data, keys and the engine's files.
+    pub(super) data: Option<PathBuf>,
+    /// Address of the ClickHouse-compatible listener.
+    pub(super) listen: Option<String>,
+    /// Password of the reader `default`; needed beyond loopback.
+    pub(super) reader_password: Option<Secret>,
+    /// File with that password.
+    pub(super) reader_password_file: Option<PathBuf>,
+    /// Memory the engine may take.
+    pub(super) memory: Option<Size>,
+}
+
+/// What an organisation has stated about itself.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Tenant {
+    /// IANA zone of people who have none of their own.
+    pub(super) time_zone: Option<String>,
+    /// File with holidays and moved working days.
+    pub(super) calendar: Option<PathBuf>,
+    /// Whose clients a manager may touch: `own` or `team`; absent: no rule.
+    pub(super) access: Option<String>,
+    /// Networks from which people work.
+    pub(super) ip_allow: List,
+    /// Log-ins need a second factor.
+    pub(super) require_mfa: Option<bool>,
+    /// Oldest accepted version per application.
+    pub(super) min_versions: BTreeMap<String, String>,
+    /// Where backups of the CRM must arrive.
+    pub(super) backup_targets: List,
+    /// Units scored as tenants of their own: name to its teams.
+    pub(super) units: BTreeMap<String, List>,
+    /// As `pipeline.lateness`, for this tenant.
+    pub(super) lateness: Option<Span>,
+}
+
+/// The log.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Log {
+    /// How long its records are kept.
+    pub(super) retention: Option<Span>,
+}
+
+/// From source to store.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Pipeline {
+    /// How long after a date's end it closes.
+    pub(super) lateness: Option<Span>,
+    /// How often events and signals are stored, milliseconds.
+    pub(super) flush_ms: Option<u64>,
+    /// How often state is checkpointed, seconds.
+    pub(super) checkpoint_s: Option<u64>,
+    /// Effects held while ClickHouse is away; behind them consumption pauses.
+    pub(super) buffer_events: Option<u64>,
+    /// The longest line or record that is read.
+    pub(super) max_line_bytes: Option<Size>,
+}
+
+/// Alerts and where they go.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Alerts {
+    /// Expected alerts per 100 manager-days when nothing is wrong.
+    pub(super) budget: Option<f64>,
+    /// Alertmanagers, all of them.
+    pub(super) alertmanager: List,
+    /// Address that takes OCSF Detection Findings.
+    pub(super) webhook: Option<Secret>,
+    /// File with that address.
+    pub(super) webhook_file: Option<PathBuf>,
+    /// Kafka topic that takes them.
+    pub(super) topic: Option<String>,
+    /// Older ones are stored and not sent.
+    pub(super) notify_max_age: Option<Span>,
+}
+
+/// A control.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Control {
+    /// Whether it may speak.
+    pub(super) enabled: Option<bool>,
+    /// Its parameters.
+    #[serde(flatten)]
+    pub(super) parameters: BTreeMap<String, Value>,
+}
+
+/// Pseudonyms.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Privacy {
+    /// Console and dashboards show aliases, not ids.
+    pub(super) pseudonyms: Option<bool>,
+    /// Key of the aliases; with servers all instances need the same.
+    pub(super) alias_key: Option<Secret>,
+    /// File with that key.
+    pub(super) alias_key_file: Option<PathBuf>,
+    /// Messages to supervisors may say names.
+    pub(super) names_in_messages: Option<bool>,
+}
+
+/// Places of addresses.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Geo {
+    /// MMDB file.
+    pub(super) database: Option<PathBuf>,
+}

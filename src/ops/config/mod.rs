@@ -1,0 +1,436 @@
+//! Configuration: TOML, over it the environment, over it flags. Unknown keys are refused; all mistakes come at once, each with
+//! its path. The environment is read here and nowhere else.
+
+mod check;
+mod file;
+mod layers;
+mod value;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use serde::Serialize;
+use serde_json::Value;
+
+pub use layers::{Mistake, Mistakes};
+pub use value::{Secret, span_text};
+
+use crate::event::words;
+
+/// The configuration that runs, checked.
+#[derive(Clone, Debug, Serialize)]
+pub struct Config {
+    /// What this process does.
+    pub roles: BTreeSet<Role>,
+    /// Runs on made-up data.
+    pub demo: bool,
+    /// Folder of data and keys.
+    pub data: PathBuf,
+    /// Console, API, metrics.
+    pub http: Http,
+    /// Kafka, where there is one.
+    pub kafka: Option<Kafka>,
+    /// Sources.
+    pub bindings: Vec<Binding>,
+    /// Users, clients, orders.
+    pub reference: Reference,
+    /// Where things are stored.
+    pub store: Store,
+    /// What organisations have stated.
+    pub tenants: BTreeMap<String, Tenant>,
+    /// How long records of the log are kept.
+    #[serde(serialize_with = "value::serialize_span")]
+    pub log_retention: Duration,
+    /// From source to store.
+    pub pipeline: Pipeline,
+    /// Alerts and where they go.
+    pub alerts: Alerts,
+    /// What the configuration says about controls, by id.
+    pub controls: BTreeMap<String, Control>,
+    /// Pseudonyms.
+    pub privacy: Privacy,
+    /// MMDB with the places of addresses.
+    pub geo_database: Option<PathBuf>,
+    /// Keys that were given and do nothing yet in this version.
+    pub no_effect: Vec<String>,
+}
+
+words! {
+    /// A part of the work that a process can take.
+    Role {
+        /// Sources in, the log out.
+        Normalise = "normalise",
+        /// The log in, effects stored and notified.
+        Score = "score",
+        /// Console and API.
+        Web = "web",
+    }
+}
+
+/// Console, API, metrics.
+#[derive(Clone, Debug, Serialize)]
+pub struct Http {
+    /// Where they listen.
+    pub listen: SocketAddr,
+    /// `Host` names accepted beside loopback's.
+    pub hosts: Vec<String>,
+}
+
+/// Kafka.
+#[derive(Clone, Debug, Serialize)]
+pub struct Kafka {
+    /// `host:port`.
+    pub brokers: Vec<String>,
+    /// Consumer group.
+    pub group: String,
+    /// Topic of the log.
+    pub log_topic: String,
+    /// Partitions of a new log.
+    pub partitions: u32,
+    /// Properties of librdkafka; a value may be a password.
+    pub librdkafka: BTreeMap<String, Secret>,
+}
+
+/// Where raw records come from and what they are.
+#[derive(Clone, Debug, Serialize)]
+pub struct Binding {
+    /// Where from.
+    pub from: Source,
+    /// The organisation.
+    pub tenant: String,
+    /// Format of the records.
+    pub format: String,
+    /// IANA zone of times without an offset.
+    pub time_zone: Option<String>,
+    /// ISO 3166 country of telephone numbers without one.
+    pub country: Option<String>,
+    /// Put before the actor's id where no alias names a manager.
+    pub actor_prefix: Option<String>,
+    /// What the format itself asks for.
+    pub options: BTreeMap<String, Value>,
+}
+
+/// Where the records of a binding come from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// A Kafka topic.
+    Topic(String),
+    /// A file or a folder of files.
+    Path(PathBuf),
+    /// Whoever pushes with this token.
+    Token(Secret),
+}
+
+/// Users, clients, orders.
+#[derive(Clone, Debug, Serialize)]
+pub struct Reference {
+    /// Users.
+    pub users: Option<Place>,
+    /// Clients.
+    pub clients: Option<Place>,
+    /// Orders.
+    pub orders: Option<Place>,
+    /// How far a topic may lie behind before readiness goes off.
+    #[serde(serialize_with = "value::serialize_span")]
+    pub max_lag: Duration,
+}
+
+/// Where reference data comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Place {
+    /// CSV or JSONL.
+    File(PathBuf),
+    /// A compacted topic.
+    Topic(String),
+}
+
+/// Where things are stored.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Store {
+    /// ClickHouse inside this process.
+    Embedded(Embedded),
+    /// A ClickHouse server.
+    Server(Server),
+}
+
+/// ClickHouse inside this process; its files are in [`Config::data`].
+#[derive(Clone, Debug, Serialize)]
+pub struct Embedded {
+    /// Where its listener listens.
+    pub listen: SocketAddr,
+    /// Password of the reader.
+    pub reader_password: Option<Secret>,
+    /// Bytes it may take.
+    pub memory_bytes: u64,
+}
+
+/// A ClickHouse server.
+#[derive(Clone, Debug, Serialize)]
+pub struct Server {
+    /// `http://` or `https://`.
+    pub url: String,
+    /// Account that may write.
+    pub user: String,
+    /// Its password.
+    pub password: Secret,
+    /// Database.
+    pub database: String,
+    /// Cluster, where tables are replicated.
+    pub cluster: Option<String>,
+}
+
+/// What an organisation has stated about itself.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Tenant {
+    /// IANA zone of people who have none of their own.
+    pub time_zone: Option<String>,
+    /// File with holidays.
+    pub calendar: Option<PathBuf>,
+    /// Whose clients a manager may touch.
+    pub access: Option<Access>,
+    /// Networks from which people work.
+    pub ip_allow: Vec<ipnet::IpNet>,
+    /// Log-ins need a second factor.
+    pub require_mfa: bool,
+    /// Oldest accepted version per application.
+    pub min_versions: BTreeMap<String, String>,
+    /// Where backups of the CRM must arrive.
+    pub backup_targets: Vec<String>,
+    /// Units scored as tenants of their own: name to its teams.
+    pub units: BTreeMap<String, Vec<String>>,
+    /// How long after a date's end it closes, where it differs from the pipeline's; whole hours.
+    pub lateness_h: Option<u32>,
+}
+
+words! {
+    /// Whose clients a manager may touch.
+    Access {
+        /// Their own.
+        Own = "own",
+        /// Their team's.
+        Team = "team",
+    }
+}
+
+/// From source to store.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Pipeline {
+    /// How long after a date's end it closes; whole hours, at most 48.
+    pub lateness_h: u32,
+    /// How often events and signals are stored.
+    #[serde(serialize_with = "value::serialize_span")]
+    pub flush: Duration,
+    /// How often state is checkpointed.
+    #[serde(serialize_with = "value::serialize_span")]
+    pub checkpoint: Duration,
+    /// Effects held while ClickHouse is away.
+    pub buffer_events: usize,
+    /// The longest line or record that is read.
+    pub max_line_bytes: usize,
+}
+
+/// Alerts and where they go.
+#[derive(Clone, Debug, Serialize)]
+pub struct Alerts {
+    /// Expected alerts per 100 manager-days when nothing is wrong.
+    pub budget: f64,
+    /// Alertmanagers.
+    pub alertmanager: Vec<String>,
+    /// Address that takes OCSF Detection Findings; it may hold a secret.
+    pub webhook: Option<Secret>,
+    /// Topic that takes them.
+    pub topic: Option<String>,
+    /// Older ones are stored and not sent.
+    #[serde(serialize_with = "value::serialize_span")]
+    pub notify_max_age: Duration,
+}
+
+/// What the configuration says about a control.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Control {
+    /// Whether it may speak.
+    pub enabled: bool,
+    /// Its parameters.
+    pub parameters: BTreeMap<String, Value>,
+}
+
+/// Pseudonyms.
+#[derive(Clone, Debug, Serialize)]
+pub struct Privacy {
+    /// Console and dashboards show aliases.
+    pub pseudonyms: bool,
+    /// Key of the aliases; none: `alias.key` in [`Config::data`].
+    pub alias_key: Option<Secret>,
+    /// Messages to supervisors may say names.
+    pub names_in_messages: bool,
+}
+
+/// What the command line says.
+#[derive(Clone, Debug, Default)]
+pub struct Flags {
+    /// `--demo`
+    pub demo: bool,
+    /// `--data`
+    pub data: Option<PathBuf>,
+    /// `--listen`
+    pub listen: Option<String>,
+    /// `--clickhouse-listen`
+    pub clickhouse_listen: Option<String>,
+    /// `--users`
+    pub users: Option<PathBuf>,
+    /// `--clients`
+    pub clients: Option<PathBuf>,
+    /// `--orders`
+    pub orders: Option<PathBuf>,
+    /// `--role`; empty: all.
+    pub roles: Vec<String>,
+    /// `--budget`
+    pub budget: Option<f64>,
+}
+
+/// What other parts know and this one must check against.
+#[derive(Clone, Copy)]
+pub struct Known<'a> {
+    /// Formats that can be read.
+    pub formats: &'a [&'a str],
+    /// Ids of controls.
+    pub controls: &'a [&'a str],
+    /// Says what is wrong with a binding's options, given [`Binding::for_adapter`].
+    pub check_binding: &'a dyn Fn(&Value) -> Result<(), String>,
+}
+
+impl Config {
+    /// The configuration of this process: the file, if there is one, the environment, the flags.
+    ///
+    /// # Errors
+    /// All mistakes at once.
+    pub fn load(path: Option<&Path>, flags: &Flags, known: &Known<'_>) -> Result<Self, Mistakes> {
+        let environment = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let Some(path) = path else { return Self::read("", "", environment, flags, known) };
+        let name = path.display().to_string();
+        match std::fs::read_to_string(path) {
+            Ok(text) => Self::read(&text, &name, environment, flags, known),
+            Err(e) => Err(Mistakes(vec![Mistake { path: name, message: format!("cannot be read: {e}") }])),
+        }
+    }
+
+    /// The same from given texts.
+    ///
+    /// # Errors
+    /// All mistakes at once.
+    pub fn read(
+        toml: &str,
+        name: &str,
+        environment: impl IntoIterator<Item = (String, String)>,
+        flags: &Flags,
+        known: &Known<'_>,
+    ) -> Result<Self, Mistakes> {
+        let mut mistakes = Mistakes::default();
+        let mut layers = layers::Layers::default();
+        let environment: Vec<_> = environment.into_iter().collect();
+        layers.file(toml, name, &mut mistakes);
+        layers.environment(environment.iter().cloned(), &mut mistakes);
+        let path = |path: &Option<PathBuf>| path.as_ref().map(|p| Value::String(p.display().to_string()));
+        let text = |text: &Option<String>| text.clone().map(Value::String);
+        for (flag, key, value) in [
+            ("--data", ["embedded", "data"], path(&flags.data)),
+            ("--listen", ["http", "listen"], text(&flags.listen)),
+            ("--clickhouse-listen", ["embedded", "listen"], text(&flags.clickhouse_listen)),
+            ("--users", ["reference", "users"], path(&flags.users)),
+            ("--clients", ["reference", "clients"], path(&flags.clients)),
+            ("--orders", ["reference", "orders"], path(&flags.orders)),
+            (
+                "--budget",
+                ["alerts", "budget"],
+                flags.budget.map(|b| serde_json::Number::from_f64(b).map_or(Value::from("nan"), Value::Number)),
+            ),
+        ] {
+            if let Some(value) = value {
+                layers.flag(flag, &key, value, &mut mistakes);
+            }
+        }
+        let file = layers.read(&mut mistakes);
+        let home = xdg(&environment, "XDG_DATA_HOME", ".local/share");
+        let config = check::check(file, flags, known, &home, &mut mistakes);
+        if mistakes.0.is_empty() {
+            return Ok(config);
+        }
+        for mistake in &mut mistakes.0 {
+            mistake.path = layers.told(&mistake.path);
+        }
+        mistakes.0.sort();
+        mistakes.0.dedup();
+        Err(mistakes)
+    }
+
+    /// Tokens that clients may push with.
+    pub fn tokens(&self) -> impl Iterator<Item = (&Secret, &Binding)> {
+        self.bindings.iter().filter_map(|binding| match &binding.from {
+            Source::Token(token) => Some((token, binding)),
+            _ => None,
+        })
+    }
+}
+
+impl Binding {
+    /// What an adapter reads: `tenant`, `format`, `time_zone`, `country`, `actor_prefix` and the format's own options.
+    pub fn for_adapter(&self) -> Value {
+        let mut all = serde_json::Map::from_iter(self.options.clone());
+        let mut put = |key: &str, value: Option<&String>| value.map(|v| all.insert(key.to_owned(), Value::from(v.as_str())));
+        put("tenant", Some(&self.tenant));
+        put("format", Some(&self.format));
+        put("time_zone", self.time_zone.as_ref());
+        put("country", self.country.as_ref());
+        put("actor_prefix", self.actor_prefix.as_ref());
+        Value::Object(all)
+    }
+}
+
+/// A folder of this user's, by the XDG base directory rules.
+fn xdg(environment: &[(String, String)], name: &str, fallback: &str) -> PathBuf {
+    let get = |name: &str| environment.iter().find(|(n, v)| n == name && !v.is_empty()).map(|(_, v)| PathBuf::from(v));
+    let home = get(name).filter(|path| path.is_absolute()).unwrap_or_else(|| get("HOME").unwrap_or_default().join(fallback));
+    home.join("filin")
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the place that clippy.toml names")]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The folder for what was fetched: `${XDG_CACHE_HOME:-~/.cache}/filin`.
+pub fn cache_dir() -> PathBuf {
+    let environment = ["XDG_CACHE_HOME", "HOME"].map(|name| (name.to_owned(), variable(name).unwrap_or_default()));
+    xdg(&environment, "XDG_CACHE_HOME", ".cache")
+}
+
+/// The folder for data when none is given: `${XDG_DATA_HOME:-~/.local/share}/filin`.
+pub fn data_dir() -> PathBuf {
+    let environment = ["XDG_DATA_HOME", "HOME"].map(|name| (name.to_owned(), variable(name).unwrap_or_default()));
+    xdg(&environment, "XDG_DATA_HOME", ".local/share")
+}
+
+/// `FILIN_LIBCHDB`: the embedded ClickHouse's library, where it is not in the cache.
+pub fn libchdb() -> Option<PathBuf> {
+    variable("FILIN_LIBCHDB").map(PathBuf::from)
+}
+
+/// `FILIN_INGEST_TOKEN`: the token that `filin push` shows.
+pub fn ingest_token() -> Option<Secret> {
+    variable("FILIN_INGEST_TOKEN").map(Secret::new)
+}
+
+/// `FILIN_LOG`: which log lines are written, as in `info,filin::log=debug`.
+pub fn log_filter() -> Option<String> {
+    variable("FILIN_LOG")
+}
+
+#[cfg(test)]
+mod tests;

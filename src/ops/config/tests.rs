@@ -1,0 +1,249 @@
+use super::*;
+
+const FORMATS: &[&str] = &["canonical", "bitrix24", "asterisk-cdr"];
+const CONTROLS: &[&str] = &["bulk_export", "off_hours"];
+
+fn known() -> Known<'static> {
+    Known {
+        formats: FORMATS,
+        controls: CONTROLS,
+        check_binding: &|binding| match binding.get("extenions") {
+            Some(_) => Err("unknown key extenions".to_owned()),
+            None => Ok(()),
+        },
+    }
+}
+
+fn read_all(toml: &str, environment: &[(&str, &str)], flags: &Flags) -> Result<Config, Mistakes> {
+    let environment = environment.iter().map(|&(name, value)| (name.to_owned(), value.to_owned()));
+    Config::read(toml, "filin.toml", environment.chain([("HOME".to_owned(), "/home/u".to_owned())]), flags, &known())
+}
+
+fn read(toml: &str) -> Result<Config, Mistakes> {
+    read_all(toml, &[], &Flags::default())
+}
+
+/// The text is refused with exactly these paths.
+fn refused(toml: &str, paths: &[&str]) -> Mistakes {
+    let mistakes = read(toml).expect_err(toml);
+    assert_eq!(mistakes.0.iter().map(|m| m.path.as_str()).collect::<Vec<_>>(), paths, "{mistakes}");
+    mistakes
+}
+
+#[test]
+fn nothing_given_is_a_working_configuration() {
+    let config = read("").expect("defaults are right");
+    assert_eq!(config.http.listen.to_string(), "127.0.0.1:8687");
+    let Store::Embedded(embedded) = &config.store else { panic!("no server was given") };
+    assert_eq!((embedded.listen.to_string().as_str(), embedded.memory_bytes), ("127.0.0.1:8123", 2 << 30));
+    assert_eq!(config.data, PathBuf::from("/home/u/.local/share/filin"));
+    let pipeline = Pipeline {
+        lateness_h: 6,
+        flush: Duration::from_millis(500),
+        checkpoint: Duration::from_secs(30),
+        buffer_events: 200_000,
+        max_line_bytes: 16 << 20,
+    };
+    assert_eq!(config.pipeline, pipeline);
+    assert!((config.alerts.budget - 1.0).abs() < 1e-12);
+    assert!(config.kafka.is_none() && config.bindings.is_empty() && config.no_effect.is_empty());
+    assert_eq!(config.roles.len(), 3);
+    assert!(config.privacy.pseudonyms && !config.privacy.names_in_messages);
+}
+
+#[test]
+fn data_goes_where_xdg_says() {
+    let data = |environment: &[(&str, &str)], flags: &Flags| read_all("", environment, flags).expect("right").data;
+    let demo = Flags { demo: true, ..Flags::default() };
+    assert_eq!(data(&[("XDG_DATA_HOME", "/srv")], &Flags::default()), PathBuf::from("/srv/filin"));
+    assert_eq!(data(&[("XDG_DATA_HOME", "not/absolute")], &demo), PathBuf::from("/home/u/.local/share/filin-demo"));
+    assert_eq!(data(&[], &Flags { data: Some("here".into()), ..demo }), PathBuf::from("here"));
+}
+
+#[test]
+fn all_mistakes_come_at_once_with_their_paths() {
+    let mistakes = refused(
+        r#"
+        colour = "red"
+        [pipeline]
+        flush_ms = "fast"
+        checkpoint_s = 0
+        lateness = "49h"
+        max_line_bytes = "16MB"
+        [kafka]
+        brokers = ["a:9092", "b"]
+        brokerz = "c"
+        [[bindings]]
+        topic = "crm"
+        token = "0123456789abcdef"
+        format = "canonical"
+        [[bindings]]
+        path = 3
+        format = "canonical"
+        [[bindings]]
+        path = "events.jsonl"
+        format = "canonica"
+        time_zone = "Europe/Moskow"
+        [tenants.acme]
+        time_zone = "Mars"
+        ip_allow = ["10.0.0.0/8", "10.0.0.0/33"]
+        access = "everything"
+        [alerts]
+        budget = nan
+        [controls.bulk_exprot]
+        enabled = false
+        [controls.off_hours]
+        enabled = "no"
+        [clickhouse]
+        url = "clickhouse:8123"
+        "#,
+        &[
+            "alerts.budget",
+            "bindings[0]",
+            "bindings[1]",
+            "bindings[1].path",
+            "bindings[2].format",
+            "clickhouse.url",
+            "colour",
+            "controls.bulk_exprot",
+            "controls.off_hours.enabled",
+            "kafka.brokers[1]",
+            "kafka.brokerz",
+            "pipeline.checkpoint_s",
+            "pipeline.flush_ms",
+            "pipeline.lateness",
+            "pipeline.max_line_bytes",
+            "privacy.alias_key_file",
+            "tenants.acme.access",
+            "tenants.acme.ip_allow[1]",
+            "tenants.acme.time_zone",
+        ],
+    );
+    insta::assert_snapshot!(mistakes.to_string());
+}
+
+#[test]
+fn environment_goes_over_the_file_and_flags_over_both() {
+    let toml = "[pipeline]\nflush_ms = 100\n[alerts]\nbudget = 2\n[http]\nlisten = '127.0.0.1:1'\n";
+    let environment = [
+        ("FILIN_PIPELINE__FLUSH_MS", "200"),
+        ("FILIN_HTTP__LISTEN", "127.0.0.1:2"),
+        ("FILIN_KAFKA__BROKERS", "a:9092, b:9092"),
+        ("FILIN_KAFKA__GROUP", "123"),
+        ("FILIN_KAFKA__LIBRDKAFKA", "{ 'socket.timeout.ms' = 9, ssl.ca.location = 'ca.pem' }"),
+        ("FILIN_TENANTS__ACME__IP_ALLOW", "['10.0.0.0/8', '::1']"),
+        ("FILIN_BINDINGS", "[{ topic = 'crm', format = 'bitrix24', tenant = 'acme' }]"),
+        ("FILIN_LOG", "debug"),
+        ("OTHER__KEY", "x"),
+    ];
+    let flags = Flags { listen: Some("localhost:0".to_owned()), budget: Some(0.5), users: Some("u.csv".into()), ..Flags::default() };
+    let config = read_all(toml, &environment, &flags).expect("right");
+    assert_eq!(config.pipeline.flush, Duration::from_millis(200));
+    assert_eq!(config.http.listen.to_string(), "127.0.0.1:0");
+    assert!((config.alerts.budget - 0.5).abs() < 1e-12);
+    let kafka = config.kafka.expect("brokers were given");
+    assert_eq!((kafka.brokers, kafka.group.as_str()), (vec!["a:9092".to_owned(), "b:9092".to_owned()], "123"));
+    assert_eq!(
+        kafka.librdkafka.iter().map(|(k, v)| (k.as_str(), v.expose())).collect::<Vec<_>>(),
+        [("socket.timeout.ms", "9"), ("ssl.ca.location", "ca.pem")]
+    );
+    assert_eq!(config.tenants["acme"].ip_allow.len(), 2);
+    assert_eq!(config.bindings[0].from, Source::Topic("crm".to_owned()));
+    assert_eq!(config.reference.users, Some(Place::File("u.csv".into())));
+}
+
+#[test]
+fn a_mistake_names_the_variable_or_flag_that_made_it() {
+    let environment = [("FILIN_PIPELINE__FLUSH_MS", "soon"), ("FILIN_NO__SUCH", "1"), ("FILIN_ALERTS__", "1")];
+    let flags = Flags { listen: Some("nowhere".to_owned()), budget: Some(f64::NAN), ..Flags::default() };
+    let mistakes = read_all("", &environment, &flags).expect_err("wrong");
+    assert_eq!(
+        mistakes.0.iter().map(|m| m.path.as_str()).collect::<Vec<_>>(),
+        [
+            "FILIN_ALERTS__",
+            "alerts.budget (by --budget)",
+            "http.listen (by --listen)",
+            "no",
+            "pipeline.flush_ms (by FILIN_PIPELINE__FLUSH_MS)",
+        ]
+    );
+}
+
+#[test]
+fn librdkafka_properties_are_passed_in_any_spelling() {
+    let config = read("[kafka]\nbrokers = 'a:1'\n'librdkafka.security.protocol' = 'ssl'\nlibrdkafka.check.crcs = true\n").expect("right");
+    let kafka = config.kafka.expect("brokers");
+    assert_eq!(kafka.librdkafka.keys().collect::<Vec<_>>(), ["check.crcs", "security.protocol"]);
+    refused("[kafka]\nlibrdkafka = 3\n", &["kafka.librdkafka"]);
+}
+
+#[test]
+fn secrets_come_from_files_and_do_not_show() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = dir.path().join("token");
+    std::fs::write(&file, "file-token-file-token\n").expect("written");
+    let config = read(&format!(
+        "[[bindings]]\ntoken_file = '{0}'\nformat = 'canonical'\n[clickhouse]\nurl = 'http://h:8123'\npassword = 'server-password'\n\
+         [privacy]\nalias_key = 'alias-key-alias-key'\n[alerts]\nwebhook = 'https://h/hook-secret'\n\
+         [kafka]\nbrokers = 'a:1'\nlibrdkafka.'sasl.password_file' = '{0}'\n",
+        file.display()
+    ))
+    .expect("right");
+    assert!(config.tokens().next().is_some_and(|(token, _)| token.is(b"file-token-file-token")));
+    assert_eq!(config.kafka.as_ref().expect("brokers").librdkafka["sasl.password"].expose(), "file-token-file-token");
+    let shown = format!("{config:?} {}", serde_json::to_string(&config).expect("JSON"));
+    for secret in ["file-token", "server-password", "alias-key-alias", "hook-secret"] {
+        assert!(!shown.contains(secret), "{secret} shows");
+    }
+    refused("[clickhouse]\npassword = 'a'\npassword_file = 'b'\n", &["clickhouse.password"]);
+    refused("[embedded]\nreader_password_file = '/no/such/file'\n", &["embedded.reader_password_file"]);
+}
+
+#[test]
+fn mistakes_do_not_repeat_secrets() {
+    for toml in [
+        "[clickhouse]\npassword = 'hunter2\n",
+        "[clickhouse]\npassword = ['hunter2']\n",
+        "[[bindings]]\nformat='canonical'\ntoken = 'hunter2'\n",
+    ] {
+        let mistakes = read(toml).expect_err(toml);
+        assert!(!mistakes.to_string().contains("hunter2"), "{mistakes}");
+    }
+    assert_eq!(read("[a]\n\n  x = = 1\n").expect_err("no TOML").0[0].path, "filin.toml:3");
+}
+
+#[test]
+fn what_does_not_go_together_is_refused() {
+    refused("[[bindings]]\ntopic = 'crm'\nformat = 'canonical'\n", &["bindings[0].topic"]);
+    refused("[reference]\nusers = 'topic:users'\n", &["reference.users"]);
+    refused("[http]\nlisten = '0.0.0.0:8687'\n", &["http.listen"]);
+    refused("[embedded]\nlisten = '0.0.0.0:8123'\n", &["embedded.listen"]);
+    refused("[clickhouse]\nurl = 'http://h:8123'\n", &["privacy.alias_key_file"]);
+    refused("[kafka]\nbrokers = 'a:1'\n[[bindings]]\ntopic = 'filin.log'\nformat = 'canonical'\n", &["kafka.log_topic"]);
+    refused("[[bindings]]\npath = 'a'\nformat = 'canonical'\n[[bindings]]\npath = 'a'\nformat = 'bitrix24'\n", &["bindings[1]"]);
+    refused("[[bindings]]\npath = 'a'\nformat = 'asterisk-cdr'\nextenions = {}\n", &["bindings[0]"]);
+    refused("[pipeline]\nlateness = '90m'\n", &["pipeline.lateness"]);
+    refused("[tenants.'a b']\nlateness = '1h'\n", &["tenants.a b"]);
+    let flags = Flags { roles: vec!["score".to_owned()], ..Flags::default() };
+    assert_eq!(read_all("", &[], &flags).expect_err("no servers").0[0].path, "--role");
+    read("[http]\nlisten = '0.0.0.0:0'\n[[bindings]]\ntoken = '0123456789abcdef'\nformat = 'canonical'\n").expect("a token guards it");
+}
+
+#[test]
+fn what_does_nothing_yet_is_told() {
+    let config = read("[tenants.acme]\naccess = 'own'\nlateness = '12h'\n[geo]\ndatabase = 'x.mmdb'\n[controls.bulk_export]\nfloor = 50\n");
+    let config = config.expect("right");
+    assert_eq!(config.no_effect, ["tenants.acme.access", "controls.bulk_export.floor", "geo.database"]);
+    assert_eq!((config.tenants["acme"].access, config.tenants["acme"].lateness_h), (Some(Access::Own), Some(12)));
+}
+
+#[test]
+fn a_binding_speaks_to_its_adapter() {
+    let config = read(
+        "[[bindings]]\npath = 'cdr.csv'\nformat = 'asterisk-cdr'\ncountry = 'RU'\ninternal_number = '^1'\nextensions = { 101 = 'u-17' }\n",
+    );
+    let expected = serde_json::json!({
+        "tenant": "default", "format": "asterisk-cdr", "country": "RU", "internal_number": "^1", "extensions": {"101": "u-17"}
+    });
+    assert_eq!(config.expect("right").bindings[0].for_adapter(), expected);
+}
