@@ -142,20 +142,20 @@ impl Checker<'_> {
             }
             let mut from: Vec<Source> =
                 topic.map(Source::Topic).into_iter().chain(b.path.map(Source::Path)).chain(token.map(Source::Token)).collect();
-            if from.len() != 1 {
+            let wrong_already = ["topic", "path", "token", "token_file"].iter().any(|key| self.mistakes.within(&at(key)));
+            if from.len() != 1 && !wrong_already {
                 self.mistakes.add(format!("bindings[{i}]"), "give exactly one of topic, path and token");
             }
-            let Some(from) = from.pop() else { continue };
+            // Something stands in, so that the rest of the binding is checked as well.
+            let from = from.pop().unwrap_or_else(|| Source::Path(PathBuf::from(format!("bindings[{i}]"))));
             if bindings.iter().any(|other| other.from == from) {
                 self.mistakes.add(format!("bindings[{i}]"), "an earlier binding has the same topic, path or token");
             }
-            let Some(format) = self.text(&at("format"), b.format) else {
-                self.mistakes.add(at("format"), "is missing: `filin adapters` lists the formats");
-                continue;
-            };
-            if !known.formats.contains(&format.as_str()) {
-                self.mistakes.add(at("format"), format!("{format:?} is none of {}", known.formats.join(", ")));
-                continue;
+            let format = self.text(&at("format"), b.format).unwrap_or_default();
+            let format_known = known.formats.contains(&format.as_str());
+            if !format_known && !self.mistakes.within(&at("format")) {
+                let what = if format.is_empty() { "is missing: give".to_owned() } else { format!("{format:?} is none of") };
+                self.mistakes.add(at("format"), format!("{what} {}", known.formats.join(", ")));
             }
             if let Some(country) = b.country.as_ref().filter(|c| c.len() != 2 || !c.bytes().all(|b| b.is_ascii_uppercase())) {
                 self.mistakes.add(at("country"), format!("{country:?} is no ISO 3166 country, as in \"RU\""));
@@ -170,7 +170,7 @@ impl Checker<'_> {
                 options: b.options,
             };
             self.tenant_name(&at("tenant"), &binding.tenant);
-            if let Err(message) = (known.check_binding)(&binding.for_adapter()) {
+            if format_known && let Err(message) = (known.check_binding)(&binding.for_adapter()) {
                 self.mistakes.add(format!("bindings[{i}]"), message);
             }
             bindings.push(binding);

@@ -21,6 +21,11 @@ pub struct Mistake {
 pub struct Mistakes(pub Vec<Mistake>);
 
 impl Mistakes {
+    /// Whether there is one at this path or below it.
+    pub(super) fn within(&self, path: &str) -> bool {
+        self.0.iter().any(|m| m.path.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '['])))
+    }
+
     /// Adds one.
     pub fn add(&mut self, path: impl Into<String>, message: impl Into<String>) {
         self.0.push(Mistake { path: path.into(), message: message.into() });
@@ -140,11 +145,20 @@ impl Layers {
                 self.set(removed, Value::String(text), origin, mistakes);
                 continue;
             }
-            let message = e.inner().to_string().replace("unknown field", "unknown key").replace("invalid type", "wrong type");
+            let message = in_words(&e.inner().to_string());
             let hidden = removed.iter().any(|part| HIDDEN.contains(&part.as_str())) && !message.starts_with("unknown key");
             mistakes.add(self.told(&e.path().to_string()), if hidden { "wrong type: give a text".to_owned() } else { message });
         }
     }
+}
+
+/// serde's words in ours.
+fn in_words(message: &str) -> String {
+    let words =
+        [("unknown field", "unknown key"), ("invalid type", "wrong type"), ("invalid value", "wrong value"), ("path string", "a text")];
+    let types = [("u32", "a whole number"), ("u64", "a whole number"), ("f64", "a number")];
+    let message = words.iter().fold(message.to_owned(), |message, (theirs, ours)| message.replace(theirs, ours));
+    types.iter().fold(message, |message, (theirs, ours)| message.replace(&format!("expected {theirs}"), &format!("expected {ours}")))
 }
 
 /// Takes out the value that a path leads to; of a list of plain values the whole list. Returns the path of what went.

@@ -100,9 +100,9 @@ fn all_mistakes_come_at_once_with_their_paths() {
         &[
             "alerts.budget",
             "bindings[0]",
-            "bindings[1]",
             "bindings[1].path",
             "bindings[2].format",
+            "bindings[2].time_zone",
             "clickhouse.url",
             "colour",
             "controls.bulk_exprot",

@@ -56,10 +56,11 @@ impl Span {
     }
 }
 
-/// A span of time in the largest unit that gives a whole number.
+/// A span of time in the largest unit that gives a whole number; two days are 48 h.
 pub fn span_text(span: Duration) -> String {
     let ms = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
-    let (name, unit) = UNITS.iter().find(|(name, unit)| *name != "min" && ms % unit == 0).expect("every number is a multiple of 1 ms");
+    let fits = |(name, unit): &&(&str, u64)| *name != "min" && ms.is_multiple_of(*unit) && (*name != "d" || ms > 2 * unit);
+    let (name, unit) = UNITS.iter().find(fits).expect("every number is a multiple of 1 ms");
     if ms == 0 { "0s".to_owned() } else { format!("{}{name}", ms / unit) }
 }
 
