@@ -1,6 +1,8 @@
 //! What Prometheus reads at `/metrics`. Names are `filin_<part>_<what>_<unit>[_total]`; labels are words of ours, never a person,
 //! a client or the text of an error. Every label set is there, at zero, from the start.
 
+use std::time::Duration;
+
 use prometheus::{
     Encoder, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
     core::Collector,
@@ -22,7 +24,7 @@ pub struct Labels<'a> {
 words! {
     /// What became of an event.
     Outcome {
-        /// Appended to the log.
+        /// Stored and scored on an open date.
         Accepted = "accepted",
         /// A dead letter.
         Rejected = "rejected",
@@ -32,6 +34,8 @@ words! {
         Late = "late",
         /// More than 72 h late: stored, hard rules only.
         TooLate = "too_late",
+        /// Of a system actor: stored, not scored.
+        Unscored = "unscored",
     }
 }
 
@@ -80,36 +84,23 @@ pub struct Metrics {
     reference_rows: IntGaugeVec,
     watermark: Gauge,
     checkpoint_at: Gauge,
-    /// Records appended to the log.
-    pub log_appended: IntCounter,
-    /// Time until an append was durable.
-    pub log_append_seconds: Histogram,
-    /// Records of the log behind the scorer.
-    pub log_lag: IntGauge,
-    /// Time to score a batch.
-    pub score_seconds: Histogram,
-    /// Versions of alerts stored.
-    pub alert_versions: IntCounter,
-    /// Bytes of the tenants' states.
-    pub state_bytes: IntGauge,
-    /// Managers with a baseline.
-    pub managers: IntGauge,
-    /// Time to store a batch.
-    pub store_seconds: Histogram,
-    /// Rows stored.
-    pub store_rows: IntCounter,
-    /// Attempts to store that failed and are made again.
-    pub store_retries: IntCounter,
-    /// Rows waiting to be stored.
-    pub store_buffer: IntGauge,
-    /// 1 while ClickHouse is away and consumption pauses.
-    pub store_away: IntGauge,
-    /// Time to write a checkpoint.
-    pub checkpoint_seconds: Histogram,
-    /// Time from the log's append to the effects' storing.
-    pub delay_seconds: Histogram,
-    /// 1 when requests are answered.
-    pub ready: IntGauge,
+    log_appended: IntCounter,
+    log_append_seconds: Histogram,
+    log_lag: IntGauge,
+    log_unreadable: IntCounter,
+    score_records: IntCounter,
+    score_seconds: Histogram,
+    alert_versions: IntCounter,
+    state_bytes: IntGauge,
+    managers: IntGauge,
+    store_seconds: Histogram,
+    store_rows: IntCounter,
+    store_retries: IntCounter,
+    store_buffer: IntGauge,
+    store_away: IntGauge,
+    checkpoint_seconds: Histogram,
+    checkpoint_bytes: IntCounter,
+    ready: IntGauge,
 }
 
 impl Metrics {
@@ -136,6 +127,8 @@ impl Metrics {
             log_appended: counter(r, "filin_log_appended_total", "Records appended to the log."),
             log_append_seconds: histogram(r, "filin_log_append_seconds", "Time until an append to the log was durable."),
             log_lag: gauge(r, "filin_log_lag_records", "Records of the log that are not scored yet."),
+            log_unreadable: counter(r, "filin_log_unreadable_total", "Lines of the log that could not be read and were skipped."),
+            score_records: counter(r, "filin_engine_records_total", "Records of the log given to the engine."),
             score_seconds: histogram(r, "filin_engine_score_seconds", "Time to score a batch of records."),
             alert_versions: counter(r, "filin_engine_alert_versions_total", "Versions of alerts, the first of each included."),
             state_bytes: gauge(r, "filin_engine_state_bytes", "Size of the tenants' states."),
@@ -146,7 +139,7 @@ impl Metrics {
             store_buffer: gauge(r, "filin_store_buffer_rows", "Rows waiting to be stored."),
             store_away: gauge(r, "filin_store_away", "1 while ClickHouse cannot be reached and consumption pauses."),
             checkpoint_seconds: histogram(r, "filin_store_checkpoint_seconds", "Time to write a checkpoint."),
-            delay_seconds: histogram(r, "filin_pipeline_delay_seconds", "Time from a record's append to the storing of its effects."),
+            checkpoint_bytes: counter(r, "filin_store_checkpoint_bytes_total", "Bytes of changed states written by checkpoints."),
             ready: gauge(r, "filin_api_ready", "1 when /readyz says ready."),
         };
         metrics.start_at_zero(labels);
@@ -176,53 +169,118 @@ impl Metrics {
         }
     }
 
-    /// Counts a request.
-    pub fn request(&self, route: &str, status: u16, seconds: f64) {
+    /// A request was answered.
+    pub fn request(&self, route: &str, status: u16, took: Duration) {
         let class = STATUSES.get(usize::from(status / 100).saturating_sub(2)).copied().unwrap_or("5xx");
         self.requests.with_label_values(&[route, class]).inc();
-        self.request_seconds.with_label_values(&[route]).observe(seconds);
+        self.request_seconds.with_label_values(&[route]).observe(took.as_secs_f64());
     }
 
-    /// Counts events.
-    pub fn events(&self, outcome: Outcome, n: u64) {
-        self.events.with_label_values(&[outcome.as_str()]).inc_by(n);
-    }
-
-    /// Counts refused input; a reason that was not announced counts as `other`.
-    pub fn rejected(&self, reason: &str, n: u64) {
+    /// A record was refused and is a dead letter now; a reason that was not announced counts as `other`.
+    pub fn rejected(&self, reason: &str) {
         let reason = if self.reasons.iter().any(|r| r == reason) { reason } else { OTHER };
-        self.rejected.with_label_values(&[reason]).inc_by(n);
-        self.events(Outcome::Rejected, n);
+        self.rejected.with_label_values(&[reason]).inc();
+        self.event(Outcome::Rejected);
     }
 
-    /// Counts an opened alert.
-    pub fn alert(&self, control: &str, severity: &str) {
-        self.alerts.with_label_values(&[control, severity]).inc();
+    /// Records are in the log.
+    pub fn appended(&self, records: usize, took: Duration) {
+        self.log_appended.inc_by(wide(records));
+        self.log_append_seconds.observe(took.as_secs_f64());
     }
 
-    /// Counts a signal.
+    /// A line of the log could not be read.
+    pub fn unreadable(&self) {
+        self.log_unreadable.inc();
+    }
+
+    /// Records of the log were given to the engine.
+    pub fn scored(&self, records: usize, took: Duration) {
+        self.score_records.inc_by(wide(records));
+        self.score_seconds.observe(took.as_secs_f64());
+    }
+
+    /// An event came out of the engine.
+    pub fn event(&self, outcome: Outcome) {
+        self.events.with_label_values(&[outcome.as_str()]).inc();
+    }
+
+    /// A rule or detector found something.
     pub fn signal(&self, control: &str) {
         self.signals.with_label_values(&[control]).inc();
     }
 
-    /// Says how far a source lies behind.
+    /// A version of an alert; the first opens it.
+    pub fn alert(&self, control: &str, severity: &str, version: u32) {
+        self.alert_versions.inc();
+        if version == 1 {
+            self.alerts.with_label_values(&[control, severity]).inc();
+        }
+    }
+
+    /// Rows are stored.
+    pub fn flushed(&self, rows: usize, took: Duration) {
+        self.store_rows.inc_by(wide(rows));
+        self.store_seconds.observe(took.as_secs_f64());
+    }
+
+    /// An attempt to store failed and will be made again.
+    pub fn store_away(&self) {
+        self.store_retries.inc();
+        self.store_away.set(1);
+    }
+
+    /// Storing works.
+    pub fn store_back(&self) {
+        self.store_away.set(0);
+    }
+
+    /// Rows that wait to be stored.
+    pub fn waiting(&self, rows: usize) {
+        self.store_buffer.set(whole(rows));
+    }
+
+    /// A checkpoint is written; `bytes` of changed states.
+    pub fn checkpointed(&self, bytes: usize, took: Duration, at: Timestamp) {
+        self.checkpoint_bytes.inc_by(wide(bytes));
+        self.checkpoint_seconds.observe(took.as_secs_f64());
+        self.checkpoint_at.set(seconds(at));
+    }
+
+    /// Managers with a baseline, and the size of all states.
+    pub fn states(&self, managers: usize, bytes: usize) {
+        self.managers.set(whole(managers));
+        self.state_bytes.set(whole(bytes));
+    }
+
+    /// Records of the log that are not scored yet.
+    pub fn log_lag(&self, records: u64) {
+        self.log_lag.set(i64::try_from(records).unwrap_or(i64::MAX));
+    }
+
+    /// How far a kind of source lies behind.
     pub fn source_lag(&self, source: Source, records: u64) {
         self.source_lag.with_label_values(&[source.as_str()]).set(i64::try_from(records).unwrap_or(i64::MAX));
     }
 
-    /// Says how much reference data there is.
-    pub fn reference_rows(&self, kind: Reference, rows: u64) {
-        self.reference_rows.with_label_values(&[kind.as_str()]).set(i64::try_from(rows).unwrap_or(i64::MAX));
+    /// How much reference data there is.
+    pub fn reference_rows(&self, kind: Reference, rows: usize) {
+        self.reference_rows.with_label_values(&[kind.as_str()]).set(whole(rows));
     }
 
-    /// Says the greatest event time; one before the last is no news.
+    /// The greatest event time; one before the last is no news.
     pub fn watermark(&self, at: Timestamp) {
         self.watermark.set(self.watermark.get().max(seconds(at)));
     }
 
-    /// Says when a checkpoint was written.
-    pub fn checkpoint_at(&self, at: Timestamp) {
-        self.checkpoint_at.set(seconds(at));
+    /// Whether requests are answered.
+    pub fn ready(&self, ready: bool) {
+        self.ready.set(ready.into());
+    }
+
+    /// Events by what became of them, for pages.
+    pub fn events_total(&self, outcome: Outcome) -> u64 {
+        self.events.with_label_values(&[outcome.as_str()]).get()
     }
 
     /// Everything in Prometheus' text format.
@@ -231,6 +289,14 @@ impl Metrics {
         TextEncoder::new().encode(&self.registry.gather(), &mut text).expect("memory can be written to and names are right");
         String::from_utf8(text).expect("the encoder writes UTF-8")
     }
+}
+
+fn wide(n: usize) -> u64 {
+    u64::try_from(n).unwrap_or(u64::MAX)
+}
+
+fn whole(n: usize) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "milliseconds of our time are far below 2^53")]
@@ -301,17 +367,21 @@ mod tests {
     #[test]
     fn counts_what_it_is_told() {
         let metrics = metrics();
-        metrics.rejected("future", 3);
-        metrics.rejected("Ivanov, +7 900 000-00-00", 2);
+        metrics.rejected("future");
+        metrics.rejected("Ivanov, +7 900 000-00-00");
         metrics.watermark(Timestamp::from_millis(2500));
         metrics.watermark(Timestamp::from_millis(1000));
-        metrics.request("/v1/events", 200, 0.1);
-        metrics.request("/v1/events", 999, 0.1);
+        metrics.request("/v1/events", 200, Duration::from_millis(100));
+        metrics.request("/v1/events", 999, Duration::from_millis(100));
+        metrics.alert("off_hours", "high", 1);
+        metrics.alert("off_hours", "high", 2);
         let text = metrics.text();
         for line in [
-            "filin_source_rejected_total{reason=\"future\"} 3",
-            "filin_source_rejected_total{reason=\"other\"} 2",
-            "filin_pipeline_events_total{outcome=\"rejected\"} 5",
+            "filin_source_rejected_total{reason=\"future\"} 1",
+            "filin_source_rejected_total{reason=\"other\"} 1",
+            "filin_pipeline_events_total{outcome=\"rejected\"} 2",
+            "filin_engine_alerts_total{control=\"off_hours\",severity=\"high\"} 1",
+            "filin_engine_alert_versions_total 2",
             "filin_engine_watermark_timestamp_seconds 2.5",
             "filin_api_requests_total{route=\"/v1/events\",status=\"2xx\"} 1",
             "filin_api_requests_total{route=\"/v1/events\",status=\"5xx\"} 1",
