@@ -406,7 +406,7 @@ mod tests {
         assert_eq!(of("2026-03-02T18:00:00Z", "2001:db8:1::5"), (Some(Work::Rostered), Address::Allowed, false));
         assert_eq!(of("2026-03-03T06:00:00Z", "::ffff:198.51.100.7"), (Some(Work::Absent), Address::Allowed, false));
         assert_eq!(of("2026-03-09T20:59:59Z", "unknown"), (Some(Work::Rostered), Address::None, false));
-        assert_eq!(of("2026-03-09T21:00:00Z", "unknown").2, true, "local midnight");
+        assert!(of("2026-03-09T21:00:00Z", "unknown").2, "local midnight");
 
         let stranger = enrich(&d, &event("2026-03-02T06:00:00Z", "ghost", r#"{"client": {"ip": "203.0.113.7"}}"#), "Asia/Tokyo", "x-");
         assert_eq!((stranger.manager.as_str(), stranger.zone.as_str()), ("x-ghost", "Asia/Tokyo"));

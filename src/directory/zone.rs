@@ -91,6 +91,12 @@ fn instant(t: Timestamp) -> jiff::Timestamp {
     jiff::Timestamp::from_millisecond(t.millis()).unwrap_or(jiff::Timestamp::MAX)
 }
 
+impl Default for Zone {
+    fn default() -> Self {
+        Self::UTC
+    }
+}
+
 impl fmt::Debug for Zone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Zone").field(&self.name()).finish()

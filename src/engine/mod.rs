@@ -3,6 +3,7 @@
 //! It knows no clock, no IO and no randomness; time comes from records alone, `ln` and `exp` from the `libm` crate.
 //! So the same log gives the same bytes: live, replayed, after a crash, on any number of instances.
 
+pub mod control;
 mod effect;
 pub mod explain;
 mod record;

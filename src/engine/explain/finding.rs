@@ -1,6 +1,9 @@
 //! What a sentence is made from: the numbers that were used, nothing recomputed.
 
-use crate::event::{Timestamp, words};
+use crate::{
+    directory::Zone,
+    event::{Timestamp, words},
+};
 
 words! {
     /// The detectors of DETECTION.md §3, k = 1...20.
@@ -142,6 +145,8 @@ pub struct NewValue {
 /// What holds for the whole manager-day so far.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Facts {
+    /// The person's zone, in which dates are shown.
+    pub zone: Zone,
     /// Local wall clock of the event: hour and minute.
     pub local: (u8, u8),
     /// Share of this person's time that this hour of the week holds (dens), 0 to 1.

@@ -1,5 +1,35 @@
-//! Findings in words, English and Russian: every number in a sentence is the number used.
+//! Findings in words, English and Russian: every number in a sentence is the number used, rounded for display only.
 
+mod english;
 mod finding;
+mod number;
+mod russian;
+mod shared;
 
 pub use finding::{Attribute, Detector, Facts, Family, Finding, NewValue, Usual};
+
+use super::Text;
+
+/// Why, from one finding: what was seen, what is usual, how rare that is.
+pub fn sentence(finding: &Finding, facts: &Facts) -> Text {
+    Text { en: english::sentence(finding, facts), ru: russian::sentence(finding, facts) }
+}
+
+/// What an analyst reads first. `findings`: strongest first.
+pub fn summary(findings: &[Finding], facts: &Facts) -> Text {
+    Text { en: english::summary(findings, facts), ru: russian::summary(findings, facts) }
+}
+
+/// What a detector's value counts.
+pub fn unit(detector: Detector) -> &'static str {
+    match detector {
+        Detector::RecOut | Detector::RecScr | Detector::RecUnf | Detector::Destr | Detector::NUpd => "records",
+        Detector::NOut => "exports",
+        Detector::NQuery => "queries",
+        Detector::Distinct => "clients",
+        Detector::Unrel | Detector::Ucall | Detector::Ext => "weight",
+        Detector::Authfail => "log-ins",
+        Detector::CRec | Detector::CUnrel | Detector::CDistinct => "drift",
+        Detector::Offh | Detector::OffOut | Detector::NovCtx | Detector::NovQ | Detector::Rule => "nats",
+    }
+}

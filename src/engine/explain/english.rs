@@ -1,0 +1,338 @@
+//! Sentences in English.
+
+use super::{
+    Attribute, Detector, Facts, Finding,
+    number::{Language, Number, Rarity},
+    shared::{action_of, capital, drift_of, in_an_unusual_hour, joined, lower, new_values, shown, title, weighty, worded_clock},
+};
+use crate::{
+    directory::Zone,
+    event::{Action, Channel, Timestamp},
+};
+
+const EN: Language = Language::English;
+const MONTHS: [&str; 12] =
+    ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"];
+
+/// Why, from one finding.
+pub(super) fn sentence(f: &Finding, facts: &Facts) -> String {
+    let n = EN.counted(f.observed);
+    let head = match f.detector {
+        Detector::RecOut => format!("Exported {} today{}", records(&n), usual(f, facts, "on days with an export ")),
+        Detector::RecScr => format!("Had {} on screen today{}", records(&n), usual(f, facts, "")),
+        Detector::RecUnf => {
+            format!("Got {} by queries without a filter today{}", records(&n), usual(f, facts, "on days with such queries "))
+        }
+        Detector::NOut => format!("Made {} today{}", count(&n, "export", "exports"), usual(f, facts, "on days with an export ")),
+        Detector::NQuery => {
+            let queries = count(&n, "query", "queries");
+            format!("Ran {queries} (searches, lists, reports) today{}", usual(f, facts, ""))
+        }
+        Detector::Distinct => format!("Touched {} today{}", count(&n, "different client", "different clients"), usual(f, facts, "")),
+        Detector::Unrel => unrelated(f, facts),
+        Detector::Ucall => format!("Called clients of other managers without an order ({})", joined_weight(f, facts, None)),
+        Detector::Destr => {
+            format!("Deleted, merged or transferred {} today{}", records(&n), usual(f, facts, "on days with any "))
+        }
+        Detector::NUpd => format!("Changed {} today{}", records(&n), usual(f, facts, "on days with any ")),
+        Detector::Ext => format!(
+            "Shared or gave away records of weight {} today (outside the firm they count in full, within it a tenth){}",
+            n.text,
+            usual(f, facts, "on days with any ")
+        ),
+        Detector::Offh => format!("{}{}", hour("Worked", "", facts), absence(facts)),
+        Detector::OffOut => {
+            let so_far = format!(" ({} so far today)", records(&EN.whole(facts.records_out)));
+            format!("{}{}", hour("Exported", &so_far, facts), absence(facts))
+        }
+        Detector::NovCtx => new_place(facts),
+        Detector::NovQ => new_query(facts),
+        Detector::Authfail => {
+            let failures = count(&n, "failed log-in", "failed log-ins");
+            capital(&format!("{failures} today{}", usual(f, facts, "on days with any ")))
+        }
+        Detector::CRec | Detector::CUnrel | Detector::CDistinct => drift(f.detector, facts),
+        Detector::Rule => return rule(f, facts),
+    };
+    format!("{head}{}.", rarity(f))
+}
+
+/// What an analyst reads first.
+pub(super) fn summary(findings: &[Finding], facts: &Facts) -> String {
+    let mut said = Vec::new();
+    if let Some(first) = findings.first() {
+        said.push(sentence(first, facts));
+        let also: Vec<String> =
+            weighty(findings).map(|f| format!("{} ({})", lower(&title(&f.control, EN)), bits(&EN.millibits(f.bits)))).collect();
+        if !also.is_empty() {
+            said.push(format!("Also {}.", joined(&also, "and")));
+        }
+        let total = findings.iter().map(|f| f.bits).sum();
+        said.push(format!("{} in all.", bits(&EN.millibits(total))));
+    }
+    said.push(format!(
+        "So far today {} out, {} on screen, {}.",
+        records(&EN.whole(facts.records_out)),
+        EN.whole(facts.records_screen).text,
+        count(&EN.whole(facts.clients), "client", "clients"),
+    ));
+    let days = EN.number(facts.baseline_days, 0);
+    said.push(if days.is_zero() {
+        "No baseline of their own yet: compared with the role.".to_owned()
+    } else if facts.baseline_days < 10.0 {
+        format!("Baseline of only {}: compared with the role, too.", days.with_en("day", "days"))
+    } else {
+        format!("Baseline of {}.", days.with_en("day", "days"))
+    });
+    if findings.iter().any(|f| f.discount > 0.0) {
+        said.push("The team rose too, which is taken off.".to_owned());
+    }
+    if facts.substitute {
+        said.push("Some of the clients are an absent colleague's.".to_owned());
+    }
+    if facts.absent {
+        said.push("Absent by the calendar.".to_owned());
+    }
+    if let Some(at) = facts.notice_at {
+        said.push(format!("Notice given: {}.", date(&facts.zone, at)));
+    }
+    if let Some(at) = facts.terminated_at {
+        said.push(format!("End of access: {}.", date(&facts.zone, at)));
+    }
+    said.push(format!("Budget: {} per 100 manager-days when nothing is wrong.", EN.counted(facts.budget).with_en("alert", "alerts")));
+    said.join(" ")
+}
+
+fn records(n: &Number) -> String {
+    count(n, "record", "records")
+}
+
+fn count(n: &Number, one: &str, many: &str) -> String {
+    if n.is_zero() { format!("no {many}") } else { n.with_en(one, many) }
+}
+
+fn bits(n: &Number) -> String {
+    n.with_en("bit", "bits")
+}
+
+/// `; on days with an export usually 95 (80 % of days 40–230, role 120)`.
+fn usual(f: &Finding, facts: &Facts, on: &str) -> String {
+    let details = details(f, facts);
+    match middle(f) {
+        Some(middle) if details.is_empty() => format!("; {on}{middle}"),
+        Some(middle) => format!("; {on}{middle} ({})", details.join(", ")),
+        None => String::new(),
+    }
+}
+
+fn middle(f: &Finding) -> Option<String> {
+    let usual = f.usual?;
+    let middle = EN.about(usual.mid);
+    Some(if middle.is_zero() {
+        "usually hardly any".to_owned()
+    } else if usual.mid < 0.5 {
+        "usually less than 1".to_owned()
+    } else {
+        format!("usually {}", middle.text)
+    })
+}
+
+fn details(f: &Finding, facts: &Facts) -> Vec<String> {
+    let Some(usual) = f.usual else { return Vec::new() };
+    let (low, high, role) = (EN.about(usual.low), EN.about(usual.high), EN.about(usual.role));
+    let mut parts = Vec::new();
+    if low != high {
+        let range = if low.is_zero() { format!("up to {}", high.text) } else { format!("{}–{}", low.text, high.text) };
+        parts.push(format!("{} of days {range}", EN.percent(0.8)));
+    }
+    if !role.is_zero() {
+        parts.push(format!("role {}", role.text));
+    }
+    if usual.share < 0.5 {
+        parts.push(format!("any on {} of days", EN.percent(usual.share)));
+    }
+    let days = EN.number(facts.baseline_days, 0);
+    if days.is_zero() {
+        parts.push("no own days yet".to_owned());
+    } else if facts.baseline_days < 10.0 {
+        parts.push(format!("only {} so far", days.with_en("own day", "own days")));
+    }
+    parts
+}
+
+/// `weight 9.5, usually 1, 80 % of days up to 3, role 0.8; team today 0.8`.
+fn joined_weight(f: &Finding, facts: &Facts, team: Option<f64>) -> String {
+    let mut parts = vec![format!("weight {}", EN.counted(f.observed).text)];
+    parts.extend(middle(f));
+    parts.extend(details(f, facts));
+    let team = team.map(|t| format!("; team today {}", EN.counted(t).text)).unwrap_or_default();
+    parts.join(", ") + &team
+}
+
+fn unrelated(f: &Finding, facts: &Facts) -> String {
+    let n = facts.clients.saturating_sub(facts.clients_related);
+    let weight = joined_weight(f, facts, facts.team_unrelated);
+    let who = if n == 0 { "Clients".to_owned() } else { EN.whole(n).with_en("client", "clients") };
+    let key = if facts.unrelated_key == 0 {
+        String::new()
+    } else {
+        format!(", {} of them key", EN.whole(facts.unrelated_key.min(n.max(1))).text)
+    };
+    format!("{who} of other managers touched without an order ({weight}){key}")
+}
+
+fn hour(did: &str, so_far: &str, facts: &Facts) -> String {
+    let (clock, share) = (worded_clock(facts), EN.percent(facts.hour_share));
+    if in_an_unusual_hour(facts) {
+        format!("{did} at {clock}{so_far}; this hour holds {share} of this person's time")
+    } else {
+        format!("{did} at unusual hours today{so_far}; it is {clock} now")
+    }
+}
+
+fn absence(facts: &Facts) -> &'static str {
+    if facts.absent { ", during an absence" } else { "" }
+}
+
+fn new_place(facts: &Facts) -> String {
+    let found = new_values(facts, |a| !matches!(a, Attribute::Action | Attribute::Fingerprint));
+    let one = |(attribute, values): &(Attribute, Vec<String>)| {
+        let (name, names) = attribute_names(*attribute);
+        match values.as_slice() {
+            [value] if value.is_empty() || matches!(attribute, Attribute::Agent) => name.to_owned(),
+            [value] => format!("{name} {value}"),
+            more => format!("{} {names}", EN.whole(more.len() as u64).text),
+        }
+    };
+    let parts: Vec<String> = found.values.iter().map(one).collect();
+    match found.rarest {
+        None => "New network, country, program or device".to_owned(),
+        Some((attribute, rate)) => {
+            format!("New {}; a new {} happens on {} of days", joined(&parts, "and"), attribute_names(attribute).0, EN.percent(rate))
+        }
+    }
+}
+
+fn attribute_names(attribute: Attribute) -> (&'static str, &'static str) {
+    match attribute {
+        Attribute::Network => ("network", "networks"),
+        Attribute::Country => ("country", "countries"),
+        Attribute::Asn => ("provider", "providers"),
+        Attribute::Agent => ("browser", "browsers"),
+        Attribute::Device => ("device", "devices"),
+        Attribute::Action => ("kind of action", "kinds of action"),
+        Attribute::Fingerprint => ("query", "queries"),
+    }
+}
+
+fn new_query(facts: &Facts) -> String {
+    let found = new_values(facts, |a| matches!(a, Attribute::Action | Attribute::Fingerprint));
+    let mut parts = Vec::new();
+    for (attribute, values) in &found.values {
+        if *attribute == Attribute::Fingerprint {
+            parts.push(if values.len() == 1 { "a new query".to_owned() } else { format!("{} new queries", values.len()) });
+        } else {
+            parts.extend(values.iter().take(3).map(|v| format!("a first {}", first_time(v))));
+            if values.len() > 3 {
+                parts.push(format!("{} more kinds of action for the first time", values.len() - 3));
+            }
+        }
+    }
+    match found.rarest {
+        None => "New kind of action or query".to_owned(),
+        Some((attribute, rate)) => {
+            let name = attribute_names(attribute).0;
+            capital(&format!("{}; a new {name} happens on {} of days", joined(&parts, "and"), EN.percent(rate)))
+        }
+    }
+}
+
+/// `export/bulk_api` in words.
+fn first_time(value: &str) -> String {
+    let Some((action, channel)) = action_of(value) else { return format!("action {}", shown(value)) };
+    let action = match action {
+        Action::Login => "log-in",
+        Action::Logout => "log-out",
+        Action::View => "record view",
+        Action::Search => "search",
+        Action::List => "list",
+        Action::Report => "report",
+        Action::Export => "export",
+        Action::ApiQuery => "API query",
+        Action::Print => "print-out",
+        Action::Create => "new record",
+        Action::Update => "change",
+        Action::Delete => "deletion",
+        Action::Merge => "merge",
+        Action::Transfer => "transfer",
+        Action::Share => "share",
+        Action::Call => "call",
+        Action::Email => "e-mail",
+        Action::Message => "message",
+        Action::PermissionChange => "permission change",
+        Action::UserCreate => "new account",
+        Action::UserDeactivate => "closed account",
+        Action::SettingChange => "change of settings",
+        Action::Backup => "backup",
+        Action::EndpointFinding => "antivirus finding",
+        Action::Other => "action of another kind",
+    };
+    let channel = match channel {
+        None => "",
+        Some(Channel::Ui) => " in the browser",
+        Some(Channel::Mobile) => " in the mobile app",
+        Some(Channel::Api) => " through the API",
+        Some(Channel::BulkApi) => " through the bulk API",
+        Some(Channel::Report) => " from a report",
+        Some(Channel::Telephony) => " by telephone",
+        Some(Channel::Import) => " by import",
+        Some(Channel::Other) => " through another channel",
+    };
+    format!("{action}{channel}")
+}
+
+fn drift(detector: Detector, facts: &Facts) -> String {
+    let (days, drift) = drift_of(detector, facts);
+    let level = match detector {
+        Detector::CUnrel => "of clients without a reason",
+        Detector::CDistinct => "of different clients",
+        _ => "of records",
+    };
+    let drift = EN.counted(drift);
+    if days == 0 {
+        return format!("Above their own usual level {level} (drift {})", drift.text);
+    }
+    let days = EN.whole(u64::from(days)).with_en("working day", "working days");
+    format!("For {days} above their own usual level {level} (drift {})", drift.text)
+}
+
+fn rule(f: &Finding, facts: &Facts) -> String {
+    let what = match f.control.as_str() {
+        "leaver_active" => match facts.terminated_at {
+            Some(at) => format!("Active at {} although access ended on {}", worded_clock(facts), date(&facts.zone, at)),
+            None => format!("Active at {} after dismissal", worded_clock(facts)),
+        },
+        "address_denied" => match facts.address.as_deref().map(shown).filter(|a| !a.is_empty()) {
+            Some(address) => format!("Came from {address}, which is not on the list of allowed addresses"),
+            None => "Came from an address that is not on the list of allowed addresses".to_owned(),
+        },
+        other => title(other, EN),
+    };
+    let others: Vec<String> = facts.other_rules.iter().map(|r| lower(&title(r, EN))).filter(|t| !t.is_empty()).collect();
+    let others = if others.is_empty() { String::new() } else { format!("; also {}", joined(&others, "and")) };
+    format!("{what}{others} (rule, {}).", bits(&EN.bits(f.s)))
+}
+
+fn rarity(f: &Finding) -> String {
+    let bits = bits(&EN.bits(f.s));
+    match EN.rarity(f.s) {
+        Rarity::Common => format!("; by itself nothing rare ({bits})"),
+        Rarity::Once(n) => format!(": once in about {} ({bits})", n.with_en("manager-day", "manager-days")),
+        Rarity::Beyond => format!(": less than once in a million manager-days ({bits})"),
+    }
+}
+
+fn date(zone: &Zone, t: Timestamp) -> String {
+    let (year, month, day) = zone.date(t).ymd();
+    format!("{day} {} {year}", MONTHS[usize::try_from(month - 1).expect("a month")])
+}
