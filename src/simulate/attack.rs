@@ -145,6 +145,8 @@ pub(super) struct Act {
     pub(super) span_ms: i64,
     pub(super) level: Level,
     pub(super) chance: Chance,
+    /// Where it is done when its person is not at work.
+    pub(super) desk: Option<Desk>,
 }
 
 struct Script<'a> {
@@ -201,7 +203,12 @@ impl Script<'_> {
 
     fn play(&mut self) {
         let act = self.act;
-        let own = self.pen.company.desk(act.idx, act.date);
+        let own = act.desk.clone().unwrap_or_else(|| self.pen.company.desk(act.idx, act.date));
+        let from_far =
+            matches!(act.scenario, Scenario::StolenLogin | Scenario::BruteForce | Scenario::AddressDenied | Scenario::LeaverActive);
+        if act.desk.is_some() && !from_far {
+            self.pen.signed_in(act.start.plus(-700), &own);
+        }
         let goal = act.goal(act.level.exported, [1.5, 4.0, 12.0], [80.0, 250.0, 900.0]);
         match act.scenario {
             Scenario::ChunkedExport => self.chunks(goal, [8, 15, 34][act.grade()], 0.0, 1.0, &own),

@@ -29,6 +29,7 @@ pub(super) struct Company {
     pub(super) seed: Chance,
     pub(super) start: Date,
     pub(super) until: Date,
+    layout: Layout,
     pub(super) teams: Vec<Team>,
     pub(super) people: Vec<Person>,
     pub(super) moves: Vec<Move>,
@@ -86,14 +87,24 @@ impl Company {
         }
         let zones = CITIES.iter().map(|c| TimeZone::get(c.zone).unwrap_or(TimeZone::UTC)).collect();
         let books = people.iter().map(|p| vec![(Date(i32::MIN), first_book(p, &teams, &people))]).collect();
-        let mut company =
-            Self { seed, start: shape.start, until: shape.until, teams, people, moves: Vec::new(), zones, books, owners: BTreeMap::new() };
-        company.move_clients(shape.layout);
+        let mut company = Self {
+            seed,
+            start: shape.start,
+            until: shape.until,
+            layout: shape.layout,
+            teams,
+            people,
+            moves: Vec::new(),
+            zones,
+            books,
+            owners: BTreeMap::new(),
+        };
+        company.move_clients();
         company
     }
 
     /// Goes through the dates once and notes which clients change hands.
-    fn move_clients(&mut self, layout: Layout) {
+    fn move_clients(&mut self) {
         for date in (self.start.0..=self.until.0).map(Date) {
             for t in 0..self.teams.len() {
                 let (first, size) = (self.teams[t].first, self.teams[t].size);
@@ -107,7 +118,7 @@ impl Company {
                         self.hand(date, idx, heir, self.book(idx, date).to_vec(), false);
                     }
                 }
-                let Some((from, to, n)) = calendar::hand_over(self.seed, t, size, date).filter(|_| layout == Layout::Ordinary) else {
+                let Some((from, to, n)) = calendar::hand_over(self.seed, t, size, date).filter(|_| self.layout == Layout::Ordinary) else {
                     continue;
                 };
                 let (from, to) = (first + from, first + to);
@@ -194,7 +205,10 @@ impl Company {
 
     /// Whether this is a working day of theirs, as far as one could plan.
     pub(super) fn rostered(&self, p: &Person, date: Date) -> bool {
-        p.employed(date) && self.shift(p, date).on(date) && calendar::leave(p, date).is_none() && !calendar::holiday(date)
+        p.employed(date)
+            && self.shift(p, date).on(date)
+            && calendar::leave(p, date).is_none()
+            && (self.layout == Layout::RoundTheClock || !calendar::holiday(date))
     }
 
     /// Whether they really come.

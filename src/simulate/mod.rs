@@ -5,6 +5,7 @@ mod calendar;
 mod chance;
 mod company;
 mod day;
+pub mod demo;
 mod files;
 mod labels;
 mod people;

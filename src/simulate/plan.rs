@@ -147,7 +147,17 @@ impl Attack {
             Scenario::LeaverActive => clock(10.0, 21.0, 0.6),
             Scenario::AddressDenied => clock(8.0, 22.0, 0.3),
         };
-        Some(Act { scenario: self.scenario, strength: self.strength, idx: self.idx, date, start, span_ms, level: self.level, chance: c })
+        Some(Act {
+            scenario: self.scenario,
+            strength: self.strength,
+            idx: self.idx,
+            date,
+            start,
+            span_ms,
+            level: self.level,
+            chance: c,
+            desk: None,
+        })
     }
 }
 
