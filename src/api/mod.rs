@@ -1,1 +1,151 @@
-//! HTTP routes.
+//! HTTP: events in, alerts out, probes, metrics. Everything that a request needs is in [`Api`], which the runner fills.
+
+mod access;
+mod alerts;
+mod body;
+mod error;
+mod ingest;
+mod openapi;
+mod serve;
+mod status;
+mod stored;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::{MatchedPath, Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, header},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::{MethodRouter, get, post},
+};
+use tokio::sync::{Semaphore, watch};
+
+pub use access::Access;
+pub(crate) use alerts::at_least;
+pub use alerts::{Alert, Counts, Manager, Reader};
+pub use body::Limits;
+pub use error::Error;
+pub use ingest::{Batch, DEFAULT_FORMAT, FIRST_LINE, Ingest, ORIGIN, RawLine, Refused, Rejection, Taken};
+pub use serve::serve;
+pub use status::{SourceStatus, Status, TenantStatus};
+pub use stored::Stored;
+
+use crate::ops::{clock, metrics::Metrics};
+
+/// What answers are made from.
+pub struct Parts {
+    /// Takes events; none: this instance has another role.
+    pub ingest: Option<Arc<dyn Ingest>>,
+    /// Reads alerts; none: this instance has another role.
+    pub reader: Option<Arc<dyn Reader>>,
+    /// What the service does now.
+    pub status: watch::Receiver<Status>,
+    /// What Prometheus reads.
+    pub metrics: Metrics,
+    /// Who may ask what.
+    pub access: Access,
+    /// What is taken at once.
+    pub limits: Limits,
+}
+
+/// State of all handlers. Clones share it.
+#[derive(Clone)]
+pub struct Api {
+    ingest: Option<Arc<dyn Ingest>>,
+    reader: Option<Arc<dyn Reader>>,
+    pub(crate) status: watch::Receiver<Status>,
+    metrics: Metrics,
+    access: Arc<Access>,
+    limits: Limits,
+    /// Places for bodies being taken.
+    places: Arc<Semaphore>,
+}
+
+impl Api {
+    /// Who may read alerts gets the reader.
+    pub(crate) fn reader(&self, headers: &HeaderMap) -> Result<&dyn Reader, Error> {
+        self.access.check_reader(headers)?;
+        self.reader.as_deref().ok_or(Error::NotFound("this instance does not read alerts: its role is another"))
+    }
+}
+
+fn routes() -> [(&'static str, MethodRouter<Api>); 9] {
+    [
+        ("/v1/events", post(ingest::post)),
+        ("/v1/alerts", get(alerts::list)),
+        ("/v1/alerts/{id}", get(alerts::one)),
+        ("/v1/managers", get(alerts::managers)),
+        ("/v1/status", get(status::status)),
+        ("/healthz", get(status::healthz)),
+        ("/readyz", get(status::readyz)),
+        ("/metrics", get(status::metrics)),
+        ("/openapi.json", get(openapi::document)),
+    ]
+}
+
+/// API, console and metrics.
+pub fn router(parts: Parts) -> Router {
+    let api = Api {
+        ingest: parts.ingest,
+        reader: parts.reader,
+        status: parts.status,
+        metrics: parts.metrics,
+        access: Arc::new(parts.access),
+        limits: parts.limits,
+        places: Arc::new(Semaphore::new(parts.limits.at_once)),
+    };
+    let mut router = Router::new();
+    let mut paths = vec![UNKNOWN];
+    for (path, handlers) in routes().into_iter().chain(crate::console::routes()) {
+        paths.push(path);
+        router = router.route(path, handlers);
+    }
+    api.metrics.start_routes(&paths);
+    router
+        .fallback(async || Error::NotFound("there is no such page: /openapi.json lists what there is"))
+        .method_not_allowed_fallback(async || Error::Method)
+        .layer(middleware::from_fn_with_state(api.clone(), around))
+        .with_state(api)
+}
+
+/// The label of requests to no route.
+const UNKNOWN: &str = "unknown";
+
+/// On every answer. Pages load their own style and script and nothing else.
+const HEADERS: [(HeaderName, HeaderValue); 5] = [
+    (
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(
+            "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+        ),
+    ),
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
+    (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
+];
+
+/// Around every request: is it meant for us, does it end in time, how did it end.
+async fn around(State(api): State<Api>, request: Request, next: Next) -> Response {
+    let watch = clock::Stopwatch::start();
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let allowed = api.access.check_site(request.method(), request.uri().path(), request.headers());
+    let mut response = match allowed {
+        Err(e) => e.into_response(),
+        Ok(()) => match tokio::time::timeout(api.limits.answer, next.run(request)).await {
+            Ok(response) => response,
+            Err(_) => Error::Unavailable { code: "timeout", message: "this took too long: ask again".to_owned() }.into_response(),
+        },
+    };
+    let headers = response.headers_mut();
+    for (name, value) in HEADERS {
+        headers.insert(name, value);
+    }
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    api.metrics.request(route.as_ref().map_or(UNKNOWN, MatchedPath::as_str), response.status().as_u16(), watch.elapsed());
+    response
+}

@@ -1,1 +1,69 @@
-//! Pages.
+//! Pages for people: what runs, the newest alerts with their reasons. They work without JavaScript; managers are shown by
+//! pseudonym.
+
+mod page;
+mod words;
+#[cfg(test)]
+mod tests;
+
+use axum::{
+    extract::{Query, State, rejection::QueryRejection},
+    http::{HeaderMap, header},
+    response::{Html, IntoResponse, Response},
+    routing::{MethodRouter, get},
+};
+use serde::Deserialize;
+
+use crate::{
+    api::{Api, Error, at_least},
+    engine::Severity,
+    ops::clock,
+    store::query::Filter,
+};
+
+pub(crate) fn routes() -> [(&'static str, MethodRouter<Api>); 4] {
+    [
+        ("/", get(landing)),
+        ("/assets/filin.css", get(async || asset("text/css; charset=utf-8", include_str!("assets/filin.css")))),
+        ("/assets/filin.js", get(async || asset("text/javascript; charset=utf-8", include_str!("assets/filin.js")))),
+        ("/assets/filin.svg", get(async || asset("image/svg+xml", include_str!("assets/filin.svg")))),
+    ]
+}
+
+fn asset(kind: &'static str, text: &'static str) -> Response {
+    ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "public, max-age=300")], text).into_response()
+}
+
+/// Alerts on one page.
+const SHOWN: u32 = 50;
+
+/// What a page was asked for.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct Asked {
+    lang: Option<words::Lang>,
+    tenant: Option<String>,
+    manager: Option<String>,
+    severity: Option<Severity>,
+}
+
+async fn landing(State(api): State<Api>, headers: HeaderMap, asked: Result<Query<Asked>, QueryRejection>) -> Result<Response, Error> {
+    // A link that somebody shortened or typed shows the page, not an error.
+    let asked = asked.map(|Query(asked)| asked).unwrap_or_default();
+    let accepted = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let lang = asked.lang.unwrap_or_else(|| words::Lang::from_header(accepted));
+    let reader = api.reader(&headers)?;
+    let filter = Filter {
+        tenant: asked.tenant.clone().filter(|t| !t.is_empty()),
+        manager: asked.manager.clone().filter(|m| !m.is_empty()),
+        severities: asked.severity.map(at_least).unwrap_or_default(),
+        since: None,
+        limit: SHOWN,
+    };
+    let status = api.status.borrow().clone();
+    // Before the store is up the page says what is missing instead of asking it.
+    let stored = if status.ready() { tokio::try_join!(reader.alerts(filter), reader.counts()).ok() } else { None };
+    let page = page::Page { lang, asked, now: clock::now(), status, stored };
+    let language = (header::CONTENT_LANGUAGE, lang.tag());
+    Ok(([language, (header::VARY, "accept-language")], Html(page.html().into_string())).into_response())
+}

@@ -97,10 +97,9 @@ impl Checker<'_> {
     }
 
     fn http(&mut self, http: file::Http) -> Http {
-        Http {
-            listen: self.address("http.listen", http.listen, 8687),
-            hosts: http.hosts.0.iter().map(|h| h.to_ascii_lowercase()).collect(),
-        }
+        let reader_token = self.token("http.reader_token", http.reader_token, http.reader_token_file.as_deref());
+        let hosts = http.hosts.0.iter().map(|host| host.to_ascii_lowercase()).collect();
+        Http { listen: self.address("http.listen", http.listen, 8687), hosts, reader_token }
     }
 
     fn kafka(&mut self, kafka: file::Kafka) -> Option<Kafka> {
@@ -136,10 +135,7 @@ impl Checker<'_> {
         for (i, b) in given.into_iter().enumerate() {
             let at = |key: &str| format!("bindings[{i}].{key}");
             let topic = self.topic(&at("topic"), b.topic);
-            let token = self.secret(&at("token"), b.token, b.token_file.as_deref());
-            if token.as_ref().is_some_and(|t| t.expose().len() < 16) {
-                self.mistakes.add(at("token"), "too short: take at least 16 characters, as from `openssl rand -hex 24`");
-            }
+            let token = self.token(&at("token"), b.token, b.token_file.as_deref());
             let mut from: Vec<Source> =
                 topic.map(Source::Topic).into_iter().chain(b.path.map(Source::Path)).chain(token.map(Source::Token)).collect();
             let wrong_already = ["topic", "path", "token", "token_file"].iter().any(|key| self.mistakes.within(&at(key)));
@@ -303,10 +299,7 @@ impl Checker<'_> {
     }
 
     fn privacy(&mut self, privacy: file::Privacy) -> Privacy {
-        let alias_key = self.secret("privacy.alias_key", privacy.alias_key, privacy.alias_key_file.as_deref());
-        if alias_key.as_ref().is_some_and(|key| key.expose().len() < 16) {
-            self.mistakes.add("privacy.alias_key", "too short: take at least 16 characters, as from `openssl rand -hex 24`");
-        }
+        let alias_key = self.token("privacy.alias_key", privacy.alias_key, privacy.alias_key_file.as_deref());
         Privacy {
             pseudonyms: privacy.pseudonyms.unwrap_or(true),
             alias_key,
@@ -433,6 +426,15 @@ impl Checker<'_> {
         if !is_url(url) {
             self.mistakes.add(path, format!("{url:?} is no http:// or https:// address"));
         }
+    }
+
+    /// A secret that a program made, long enough not to be guessed.
+    fn token(&mut self, path: &str, given: Option<Secret>, file: Option<&Path>) -> Option<Secret> {
+        let token = self.secret(path, given, file)?;
+        if token.expose().len() < 16 {
+            self.mistakes.add(path, "too short: take at least 16 characters, as from `openssl rand -hex 24`");
+        }
+        Some(token)
     }
 
     /// A secret given as it is or in a file.

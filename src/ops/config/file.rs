@@ -34,6 +34,10 @@ pub(super) struct Http {
     pub(super) listen: Option<String>,
     /// Names, beside loopback's, under which a loopback listener may be asked (of a proxy before it).
     pub(super) hosts: List,
+    /// Token of those who read alerts; without it they are read on loopback only.
+    pub(super) reader_token: Option<Secret>,
+    /// File with that token.
+    pub(super) reader_token_file: Option<PathBuf>,
 }
 
 /// Kafka: the log, and topics as sources.

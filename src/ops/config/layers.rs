@@ -59,7 +59,7 @@ struct Origin {
 }
 
 /// Keys whose values are not repeated in messages.
-const HIDDEN: [&str; 6] = ["password", "reader_password", "token", "alias_key", "webhook", "librdkafka"];
+const HIDDEN: [&str; 7] = ["password", "reader_password", "token", "reader_token", "alias_key", "webhook", "librdkafka"];
 
 impl Layers {
     /// Puts the file under everything else.

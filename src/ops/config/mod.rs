@@ -78,6 +78,8 @@ pub struct Http {
     pub listen: SocketAddr,
     /// `Host` names accepted beside loopback's.
     pub hosts: Vec<String>,
+    /// Token of those who read alerts; none: they are read on loopback only.
+    pub reader_token: Option<Secret>,
 }
 
 /// Kafka.

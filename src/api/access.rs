@@ -1,0 +1,133 @@
+//! Who may ask what: `Host` and fetch headers against other sites' pages, tokens against everybody else.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
+
+use axum::http::{HeaderMap, HeaderName, Method, header};
+use base64::Engine as _;
+
+use super::error::Error;
+use crate::ops::config::{Binding, Config, Secret, Source};
+
+/// What the listener asks of its clients.
+#[derive(Clone, Debug, Default)]
+pub struct Access {
+    /// The listener is on loopback.
+    pub loopback: bool,
+    /// `Host` names accepted beside loopback's.
+    pub hosts: Vec<String>,
+    /// Tokens of those who push, with what they push.
+    pub tokens: Vec<(Secret, Arc<Binding>)>,
+    /// Token of those who read.
+    pub reader: Option<Secret>,
+}
+
+impl Access {
+    /// What the configuration says, for a listener at an address.
+    pub fn new(config: &Config, listen: SocketAddr) -> Self {
+        let token = |binding: &Binding| match &binding.from {
+            Source::Token(token) => Some((token.clone(), Arc::new(binding.clone()))),
+            _ => None,
+        };
+        Self {
+            loopback: listen.ip().is_loopback(),
+            hosts: config.http.hosts.clone(),
+            tokens: config.bindings.iter().filter_map(token).collect(),
+            reader: config.http.reader_token.clone(),
+        }
+    }
+
+    /// Whether a listener at this address may be opened.
+    ///
+    /// # Errors
+    /// Beyond loopback without a token anybody could push events.
+    pub fn guard(&self, listen: SocketAddr) -> Result<(), String> {
+        if listen.ip().is_loopback() || !self.tokens.is_empty() {
+            return Ok(());
+        }
+        Err(format!("{listen} is beyond loopback: that needs a binding with a token, or anybody could push events"))
+    }
+
+    /// Refuses requests that a page of another site made, and names that were made to point at us (DNS rebinding).
+    pub(super) fn check_site(&self, method: &Method, path: &str, headers: &HeaderMap) -> Result<(), Error> {
+        let refuse = |code, message: &str| Err(Error::Forbidden { code, message: message.to_owned() });
+        if self.loopback && !host(headers).is_some_and(|host| self.is_ours(&host)) {
+            return refuse("foreign_host", "this Host is not served here: use 127.0.0.1 or localhost, or list it in http.hosts");
+        }
+        let fetch = |name: &'static str| headers.get(HeaderName::from_static(name)).map(axum::http::HeaderValue::as_bytes);
+        // A link in a message opens a page; it can read nothing of it.
+        let opens_page = method == Method::GET
+            && !path.starts_with("/v1/")
+            && fetch("sec-fetch-mode") == Some(b"navigate")
+            && fetch("sec-fetch-dest") == Some(b"document");
+        if fetch("sec-fetch-site") == Some(b"cross-site") && !opens_page {
+            return refuse("cross_site", "requests from other sites' pages are refused");
+        }
+        Ok(())
+    }
+
+    fn is_ours(&self, host: &str) -> bool {
+        let ip = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+        host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback()) || self.hosts.iter().any(|h| h == host)
+    }
+
+    /// Who pushes: the binding of their token, or nobody in particular where no token is configured.
+    pub(super) fn pusher(&self, headers: &HeaderMap) -> Result<Option<Arc<Binding>>, Error> {
+        let shown = credential(headers);
+        // All are compared, so that time does not tell which one was nearly right.
+        let mut found = None;
+        for (token, binding) in &self.tokens {
+            if token.is(shown.as_deref().unwrap_or_default()) {
+                found = Some(Arc::clone(binding));
+            }
+        }
+        match found {
+            Some(binding) => Ok(Some(binding)),
+            None if self.tokens.is_empty() && self.loopback => Ok(None),
+            None => Err(Error::Unauthorized),
+        }
+    }
+
+    /// Whether alerts may be read.
+    pub(super) fn check_reader(&self, headers: &HeaderMap) -> Result<(), Error> {
+        match &self.reader {
+            Some(token) if token.is(&credential(headers).unwrap_or_default()) => Ok(()),
+            Some(_) => Err(Error::Unauthorized),
+            None if self.loopback => Ok(()),
+            None => Err(Error::Forbidden {
+                code: "reading_off",
+                message: "beyond loopback alerts are read with http.reader_token only, and none is configured".to_owned(),
+            }),
+        }
+    }
+}
+
+/// The name in `Host`, lower case, without its port.
+fn host(headers: &HeaderMap) -> Option<String> {
+    let mut all = headers.get_all(header::HOST).iter();
+    let text = all.next()?.to_str().ok()?;
+    if all.next().is_some() {
+        return None;
+    }
+    let name = match text.rfind(':') {
+        Some(colon) if !text[colon..].contains(']') => &text[..colon],
+        _ => text,
+    };
+    Some(name.to_ascii_lowercase())
+}
+
+/// The token that a request shows: a bearer's, or the password of a browser's log-in.
+fn credential(headers: &HeaderMap) -> Option<Vec<u8>> {
+    let (scheme, rest) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return Some(rest.trim().as_bytes().to_vec());
+    }
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let pair = base64::engine::general_purpose::STANDARD.decode(rest.trim()).ok()?;
+    let colon = pair.iter().position(|&b| b == b':')?;
+    Some(pair[colon + 1..].to_vec())
+}

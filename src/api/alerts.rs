@@ -1,0 +1,145 @@
+//! `GET /v1/alerts` and `GET /v1/managers`: what was stored, newest first.
+
+use axum::{
+    Json,
+    extract::{Path, Query, State, rejection::QueryRejection},
+    http::HeaderMap,
+};
+use futures_util::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{Api, error::Error};
+use crate::{
+    engine::{AlertVersion, Severity},
+    event::Timestamp,
+    store::{self, query::Filter},
+};
+
+/// Reads what was stored.
+pub trait Reader: Send + Sync + 'static {
+    /// The newest alerts, each in its latest version.
+    fn alerts(&self, filter: Filter) -> BoxFuture<'_, Result<Vec<Alert>, store::Error>>;
+    /// All versions of an alert, oldest first; empty when there is none.
+    fn versions(&self, alert_id: String) -> BoxFuture<'_, Result<Vec<Alert>, store::Error>>;
+    /// Managers with baselines, those with the newest activity first.
+    fn managers(&self, tenant: Option<String>, limit: u32) -> BoxFuture<'_, Result<Vec<Manager>, store::Error>>;
+    /// How much there is.
+    fn counts(&self) -> BoxFuture<'_, Result<Counts, store::Error>>;
+}
+
+/// A version of an alert and the pseudonym of its manager.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Alert {
+    /// What a page shows in place of the manager's id; empty when there is no manager.
+    pub manager_alias: String,
+    /// The version.
+    #[serde(flatten)]
+    pub version: AlertVersion,
+}
+
+/// A watched person, by pseudonym.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Manager {
+    /// The organisation.
+    pub tenant: String,
+    /// Their pseudonym.
+    pub manager_alias: String,
+    /// Their team.
+    pub team: String,
+    /// Their role.
+    pub role: String,
+    /// Last day with activity.
+    pub last_day: Timestamp,
+    /// Events of all kept days.
+    pub events: u64,
+    /// Records that left, of all kept days.
+    pub records_out: u64,
+    /// Alerts about them.
+    pub alerts: u64,
+}
+
+/// How much there is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Events of managers, of all kept days.
+    pub events: u64,
+    /// Managers with activity.
+    pub managers: u64,
+    /// Alerts by severity.
+    pub alerts: Vec<(String, u64)>,
+}
+
+const DEFAULT_LIMIT: u32 = 100;
+const MAX_LIMIT: u32 = 1000;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AlertParams {
+    tenant: Option<String>,
+    manager: Option<String>,
+    since: Option<Timestamp>,
+    severity: Option<Severity>,
+    limit: Option<u32>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ManagerParams {
+    tenant: Option<String>,
+    limit: Option<u32>,
+}
+
+fn limit(given: Option<u32>) -> Result<u32, Error> {
+    match given.unwrap_or(DEFAULT_LIMIT) {
+        n @ 1..=MAX_LIMIT => Ok(n),
+        n => Err(Error::bad("bad_query", format!("limit {n} is not within 1 and {MAX_LIMIT}"))),
+    }
+}
+
+/// This severity and those above.
+pub(crate) fn at_least(severity: Severity) -> Vec<String> {
+    Severity::ALL.iter().filter(|&&s| s >= severity).map(|s| s.as_str().to_owned()).collect()
+}
+
+fn params<T>(given: Result<Query<T>, QueryRejection>) -> Result<T, Error> {
+    given.map(|Query(params)| params).map_err(|e| Error::bad("bad_query", e.body_text()))
+}
+
+impl From<store::Error> for Error {
+    fn from(e: store::Error) -> Self {
+        tracing::warn!(error = %e, "a question to ClickHouse was not answered");
+        Self::Unavailable { code: "away", message: "the store does not answer now: ask again".to_owned() }
+    }
+}
+
+pub(super) async fn list(
+    State(api): State<Api>,
+    headers: HeaderMap,
+    query: Result<Query<AlertParams>, QueryRejection>,
+) -> Result<Json<Value>, Error> {
+    let p = params(query)?;
+    let filter = Filter {
+        tenant: p.tenant,
+        manager: p.manager,
+        severities: p.severity.map(at_least).unwrap_or_default(),
+        since: p.since.map(Timestamp::millis),
+        limit: limit(p.limit)?,
+    };
+    Ok(Json(json!({ "alerts": api.reader(&headers)?.alerts(filter).await? })))
+}
+
+pub(super) async fn one(State(api): State<Api>, headers: HeaderMap, Path(id): Path<String>) -> Result<Json<Value>, Error> {
+    let versions = api.reader(&headers)?.versions(id).await?;
+    let latest = versions.last().ok_or(Error::NotFound("there is no such alert"))?;
+    Ok(Json(json!({ "alert": latest, "versions": versions })))
+}
+
+pub(super) async fn managers(
+    State(api): State<Api>,
+    headers: HeaderMap,
+    query: Result<Query<ManagerParams>, QueryRejection>,
+) -> Result<Json<Value>, Error> {
+    let p = params(query)?;
+    Ok(Json(json!({ "managers": api.reader(&headers)?.managers(p.tenant, limit(p.limit)?).await? })))
+}

@@ -1,0 +1,203 @@
+//! `POST /v1/events`: raw records in, durable when answered.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use axum::{
+    Json,
+    body::Body,
+    extract::{Query, State, rejection::QueryRejection},
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Api, body,
+    body::{Layout, Packing},
+    error::Error,
+};
+use crate::{event::DEFAULT_TENANT, ops::config::Binding};
+
+/// The format of a push that names none and shows no token.
+pub const DEFAULT_FORMAT: &str = "canonical";
+
+/// The digest of the file that a body was cut from.
+pub const ORIGIN: &str = "filin-origin";
+/// The number (from 0) that the body's first line has in that file.
+pub const FIRST_LINE: &str = "filin-first-line";
+
+/// Takes raw records.
+pub trait Ingest: Send + Sync + 'static {
+    /// Normalises records and appends them to the log. What it answers is durable: good records in the log, bad ones as dead
+    /// letters. Given the same again it answers the same.
+    fn ingest(&self, batch: Batch) -> BoxFuture<'_, Result<Taken, Refused>>;
+}
+
+/// Records of one push, in order.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// What the pusher's token is bound to; none where no token is configured.
+    pub binding: Option<Arc<Binding>>,
+    /// The organisation.
+    pub tenant: String,
+    /// Format of the records.
+    pub format: String,
+    /// Attributes of a CloudEvent in binary mode (`ce-id`, `ce-time`, ..., `content-type`), else empty.
+    pub headers: BTreeMap<String, String>,
+    /// The records; never empty but for an empty JSON array.
+    pub lines: Vec<RawLine>,
+}
+
+/// A raw record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawLine {
+    /// Without its line end.
+    pub bytes: Bytes,
+    /// Its line in the body, or its place in the JSON array, from 1.
+    pub line: u64,
+    /// Digest of the file it was cut from, and its line there, from 0.
+    pub origin: Option<(Arc<str>, u64)>,
+    /// Code and message, when it is a dead letter already.
+    pub refused: Option<(&'static str, String)>,
+}
+
+impl RawLine {
+    pub(super) fn new(bytes: Bytes, line: u64) -> Self {
+        Self { bytes, line, origin: None, refused: None }
+    }
+}
+
+/// What became of a batch.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Taken {
+    /// Events that are durable now. Events seen before count as well.
+    pub accepted: u64,
+    /// Records, or parts of records, that are dead letters now.
+    pub rejected: Vec<Rejection>,
+}
+
+/// A record, or a part of one, that is a dead letter now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Rejection {
+    /// As in [`RawLine`].
+    pub line: u64,
+    /// Stable.
+    pub code: String,
+    /// What is wrong with it.
+    pub message: String,
+    /// It could be read at all, and was turned away for what it says.
+    #[serde(skip)]
+    pub readable: bool,
+}
+
+/// Why nothing was taken. The same can be pushed again.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    /// Too much is on its way.
+    #[error("busy, free in about {0:?}")]
+    Busy(Duration),
+    /// Nobody reads this format.
+    #[error("format {0:?} is not known")]
+    UnknownFormat(String),
+    /// Log or store are away; the text goes to our log, not to the client.
+    #[error("{0}")]
+    Away(String),
+}
+
+impl From<Refused> for Error {
+    fn from(e: Refused) -> Self {
+        match e {
+            Refused::Busy(wait) => Self::Busy(wait),
+            Refused::UnknownFormat(format) => {
+                Self::bad("unknown_format", format!("format {format:?} is not known: `filin adapters` lists them"))
+            }
+            Refused::Away(reason) => {
+                tracing::error!(reason, "pushed events could not be stored");
+                Self::Unavailable { code: "away", message: "events cannot be stored now: push them again".to_owned() }
+            }
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Params {
+    format: Option<String>,
+    tenant: Option<String>,
+}
+
+pub(super) async fn post(
+    State(api): State<Api>,
+    params: Result<Query<Params>, QueryRejection>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Error> {
+    let binding = api.access.pusher(&headers)?;
+    let Query(params) = params.map_err(|e| Error::bad("bad_query", e.body_text()))?;
+    let Some(ingest) = &api.ingest else {
+        return Err(Error::NotFound("this instance does not take events: its role is another"));
+    };
+    let (tenant, format) = addressee(binding.as_deref(), params)?;
+    let (layout, packing, origin) = (Layout::of(&headers)?, Packing::of(&headers)?, origin(&headers)?);
+    let Ok(_place) = api.places.try_acquire() else { return Err(Error::Busy(Duration::from_secs(1))) };
+    let limits = api.limits;
+    let packed = body::read(&headers, body, &limits).await?;
+    // Unpacking a large body takes longer than a task should.
+    let lines = tokio::task::spawn_blocking(move || body::cut(&body::unpack(packed, packing, &limits)?, layout, origin, &limits));
+    let lines = lines.await.map_err(|_| Error::Unavailable { code: "stopping", message: "stopping: push again".to_owned() })??;
+    let batch = Batch { binding, tenant, format, headers: cloud_event(&headers), lines };
+    let taken = ingest.ingest(batch).await?;
+    Ok(answer(taken))
+}
+
+/// A token's binding wins.
+fn addressee(binding: Option<&Binding>, params: Params) -> Result<(String, String), Error> {
+    let Some(binding) = binding else {
+        let tenant = params.tenant.unwrap_or_else(|| DEFAULT_TENANT.to_owned());
+        if tenant.is_empty() || tenant.len() > 100 || tenant.chars().any(|c| c.is_control() || c.is_whitespace() || c == '|') {
+            return Err(Error::bad("bad_tenant", "this is no tenant: at most 100 bytes, no spaces, no |"));
+        }
+        return Ok((tenant, params.format.unwrap_or_else(|| DEFAULT_FORMAT.to_owned())));
+    };
+    if params.tenant.is_some_and(|tenant| tenant != binding.tenant) {
+        return Err(Error::Forbidden { code: "wrong_tenant", message: "this token is bound to another tenant".to_owned() });
+    }
+    Ok((binding.tenant.clone(), binding.format.clone()))
+}
+
+fn origin(headers: &HeaderMap) -> Result<Option<(Arc<str>, u64)>, Error> {
+    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?").trim());
+    let (Some(digest), Some(first)) = (text(ORIGIN), text(FIRST_LINE)) else {
+        return match headers.contains_key(ORIGIN) || headers.contains_key(FIRST_LINE) {
+            true => Err(Error::bad("bad_origin", "Filin-Origin and Filin-First-Line go together")),
+            false => Ok(None),
+        };
+    };
+    let legal = (16..=128).contains(&digest.len()) && digest.bytes().all(|b| b.is_ascii_alphanumeric() || b":._-".contains(&b));
+    match first.parse() {
+        Ok(first) if legal => Ok(Some((digest.into(), first))),
+        _ => Err(Error::bad("bad_origin", "Filin-Origin is a digest of 16 to 128 letters and digits, Filin-First-Line a number from 0")),
+    }
+}
+
+fn cloud_event(headers: &HeaderMap) -> BTreeMap<String, String> {
+    if !headers.contains_key("ce-specversion") {
+        return BTreeMap::new();
+    }
+    let ours = headers.iter().filter(|(name, _)| name.as_str().starts_with("ce-") || *name == "content-type");
+    ours.filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))).collect()
+}
+
+/// 400 only when nothing could be read.
+fn answer(taken: Taken) -> Response {
+    let nothing_read = taken.accepted == 0 && !taken.rejected.is_empty() && taken.rejected.iter().all(|r| !r.readable);
+    if !nothing_read {
+        return Json(taken).into_response();
+    }
+    let mut body = serde_json::json!({ "code": "nothing_read", "message": "no record of the body could be read" });
+    body["accepted"] = 0.into();
+    body["rejected"] = serde_json::to_value(&taken.rejected).unwrap_or_default();
+    (StatusCode::BAD_REQUEST, Json(body)).into_response()
+}

@@ -1,0 +1,299 @@
+//! The landing page.
+
+use std::time::Duration;
+
+use maud::{DOCTYPE, Markup, html};
+
+use super::{
+    Asked,
+    words::{Lang, minute},
+};
+use crate::{
+    api::{Alert, Counts, Status},
+    engine::{Severity, SubjectKind},
+    event::Timestamp,
+};
+
+/// All that the page shows.
+pub(super) struct Page {
+    pub(super) lang: Lang,
+    pub(super) asked: Asked,
+    pub(super) now: Timestamp,
+    pub(super) status: Status,
+    /// None while the store does not answer.
+    pub(super) stored: Option<(Vec<Alert>, Counts)>,
+}
+
+impl Page {
+    pub(super) fn html(&self) -> Markup {
+        let t = |en, ru| self.lang.pick(en, ru);
+        html! {
+            (DOCTYPE)
+            html lang=(self.lang.tag()) {
+                head {
+                    meta charset="utf-8";
+                    meta name="viewport" content="width=device-width, initial-scale=1";
+                    meta name="color-scheme" content="light dark";
+                    title { "Filin" }
+                    link rel="icon" type="image/svg+xml" href="/assets/filin.svg";
+                    link rel="stylesheet" href="/assets/filin.css";
+                    script src="/assets/filin.js" defer {}
+                }
+                body {
+                    a.skip href="#alerts" { (t("Skip to alerts", "К оповещениям")) }
+                    (self.head())
+                    main {
+                        div #live {
+                            (self.tiles())
+                            (self.alerts())
+                            (self.tables())
+                        }
+                    }
+                    (self.foot())
+                }
+            }
+        }
+    }
+
+    fn head(&self) -> Markup {
+        let t = |en, ru| self.lang.pick(en, ru);
+        html! {
+            header.top {
+                a.brand href=(self.link(None, None)) {
+                    img src="/assets/filin.svg" alt="" width="32" height="32";
+                    span { "Filin" }
+                }
+                p.lead { (t("Who asks for what, and what is unusual about it", "Кто что запрашивает и что в этом необычного")) }
+                div.controls {
+                    label #refresh hidden { input #pause type="checkbox"; " " (t("pause updates", "не обновлять")) }
+                    nav aria-label=(t("Language", "Язык")) {
+                        @for lang in [Lang::En, Lang::Ru] {
+                            a href=(self.query(lang, self.asked.severity, self.asked.manager.as_deref())) lang=(lang.tag()) hreflang=(lang.tag())
+                                aria-current=[(lang == self.lang).then_some("true")] { (lang.pick("English", "Русский")) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn tiles(&self) -> Markup {
+        let (t, s) = (|en, ru| self.lang.pick(en, ru), &self.status);
+        let uptime = Duration::from_millis(u64::try_from(self.now.millis() - s.started.millis()).unwrap_or_default());
+        let watermark = s.tenants.iter().filter_map(|tenant| tenant.watermark).max();
+        let mode = match s.mode {
+            "servers" => t("Kafka and ClickHouse servers", "серверы Kafka и ClickHouse"),
+            _ => t("embedded, no servers", "встроенный, без серверов"),
+        };
+        html! {
+            section aria-label=(t("State", "Состояние")) {
+                p.state {
+                    @if !s.ready() {
+                        span.pill.wait { (t("starting", "запускается")) } " " (t("still to do:", "осталось:")) " " (s.missing.join(", "))
+                    } @else if self.stored.is_none() {
+                        span.pill.wait { (t("store away", "хранилище недоступно")) } " "
+                        (t("Events are kept in the log; nothing is lost.", "События остаются в журнале, ничего не теряется."))
+                    } @else {
+                        span.pill.good { (t("ready", "работает")) }
+                    }
+                    @if s.demo { " " span.pill.demo { (t("made-up data", "вымышленные данные")) } }
+                    span.facts { "Filin " (env!("CARGO_PKG_VERSION")) " · " (mode) " · " (t("up", "работает уже")) " " (self.lang.span(uptime)) }
+                }
+                dl.tiles {
+                    (self.tile(t("events scored", "событий оценено"), &self.lang.number(s.events), self.stored.as_ref().map(|(_, c)| {
+                        format!("{} {}", self.lang.number(c.events), t("in all kept days", "за все хранимые дни"))
+                    })))
+                    (self.tile(t("managers", "менеджеров"), &self.stored.as_ref().map_or("–".to_owned(), |(_, c)| self.lang.number(c.managers)), None))
+                    (self.tile(t("watermark", "время событий"), &watermark.map_or("–".to_owned(), minute),
+                        Some(t("greatest event time", "самое позднее").to_owned())))
+                    (self.tile(t("log behind", "в очереди"), &self.lang.number(s.log_behind), Some(t("records to score", "записей до оценки").to_owned())))
+                }
+            }
+        }
+    }
+
+    fn tile(&self, name: &str, value: &str, note: Option<String>) -> Markup {
+        html! { div { dt { (name) } dd { span.value { (value) } @if let Some(note) = note { span.note { (note) } } } } }
+    }
+
+    fn alerts(&self) -> Markup {
+        let t = |en, ru| self.lang.pick(en, ru);
+        html! {
+            section aria-labelledby="alerts" {
+                div.bar {
+                    h1 #alerts { (t("Alerts", "Оповещения")) }
+                    @if let Some((_, counts)) = &self.stored {
+                        ul.counts {
+                            @for severity in Severity::ALL.iter().rev() {
+                                @let n = counts.alerts.iter().find(|(name, _)| name == severity.as_str()).map_or(0, |(_, n)| *n);
+                                li { (self.chip(*severity)) " " (self.lang.number(n)) }
+                            }
+                        }
+                    }
+                }
+                nav.filter aria-label=(t("Show", "Показать")) {
+                    a href=(self.link(None, self.asked.manager.as_deref())) aria-current=[self.asked.severity.is_none().then_some("true")] { (t("all", "все")) }
+                    @for severity in [Severity::Medium, Severity::High, Severity::Critical] {
+                        a href=(self.link(Some(severity), self.asked.manager.as_deref())) aria-current=[(self.asked.severity == Some(severity)).then_some("true")] {
+                            (self.lang.severity(severity)) @if severity < Severity::Critical { " " (t("and above", "и выше")) }
+                        }
+                    }
+                    @if let Some(manager) = self.asked.manager.as_deref().filter(|m| !m.is_empty()) {
+                        a.remove href=(self.link(self.asked.severity, None)) { (t("only", "только")) " " b { (manager) } " ✕" span.hidden { (t("show everybody", "показать всех")) } }
+                    }
+                }
+                @match &self.stored {
+                    Some((alerts, _)) if !alerts.is_empty() => ol.alerts { @for alert in alerts { li { (self.alert(alert)) } } },
+                    Some(_) => (self.nothing()),
+                    None => p.empty { (t("Alerts are shown when the store answers.", "Оповещения появятся, когда ответит хранилище.")) },
+                }
+            }
+        }
+    }
+
+    fn nothing(&self) -> Markup {
+        let t = |en, ru| self.lang.pick(en, ru);
+        html! {
+            div.empty {
+                p { (t("No alerts.", "Оповещений нет.")) }
+                @if self.status.events == 0 {
+                    p { (t("Nothing has come in yet. Send events:", "Событий ещё не было. Отправьте их:")) }
+                    pre { code { "filin push --to http://127.0.0.1:8687 --format canonical events.jsonl" } }
+                }
+            }
+        }
+    }
+
+    fn alert(&self, alert: &Alert) -> Markup {
+        let (t, a) = (|en, ru| self.lang.pick(en, ru), &alert.version);
+        html! {
+            article.alert data-severity=(a.severity.as_str()) {
+                p.meta {
+                    (self.chip(a.severity)) " "
+                    (self.subject(alert))
+                    @if let Some(team) = &a.team { " " span.team { (team) } }
+                    span.when { time datetime=(a.time) { (minute(a.time)) } }
+                }
+                h2 { (self.lang.text(&a.summary)) }
+                @let reasons: Vec<_> = a.contributions.iter().filter_map(|c| c.sentence.as_ref()).collect();
+                @if let Some((first, more)) = reasons.split_first() {
+                    ul.reasons {
+                        li { (self.lang.text(first)) }
+                        @for reason in more.iter().take(2) { li { (self.lang.text(reason)) } }
+                    }
+                    @if more.len() > 2 {
+                        details #{ "why-" (a.alert_id) } {
+                            summary { (t("more reasons", "ещё причины")) " (" (more.len() - 2) ")" }
+                            ul.reasons { @for reason in &more[2..] { li { (self.lang.text(reason)) } } }
+                        }
+                    }
+                }
+                p.meta {
+                    (t("score", "балл")) " " b { (format!("{:.1}", a.score)) }
+                    " · " (t("records", "записей")) " " (self.lang.number(a.records))
+                    " · " (t("clients", "клиентов")) " " (self.lang.number(a.clients))
+                    @for control in &a.controls { " " code { (control) } }
+                    @if a.late { " " span.pill { (t("late", "с опозданием")) } }
+                    @if a.lookback { " " span.pill { (t("look-back", "за прошлое")) } }
+                    " " a href={ "/v1/alerts/" (a.alert_id) } { (t("all versions", "все версии")) " " span.hidden { (a.alert_id) } }
+                }
+            }
+        }
+    }
+
+    /// Never an id: the pseudonym, or the kind of a subject that is no person.
+    fn subject(&self, alert: &Alert) -> Markup {
+        let t = |en, ru| self.lang.pick(en, ru);
+        if !alert.manager_alias.is_empty() {
+            return html! { a.who href=(self.link(self.asked.severity, Some(&alert.manager_alias))) { (alert.manager_alias) } };
+        }
+        let kind = match alert.version.subject.kind {
+            SubjectKind::Manager => t("manager", "менеджер"),
+            SubjectKind::Address => t("address", "адрес"),
+            SubjectKind::Source => t("source", "источник"),
+            SubjectKind::Tenant => t("organisation", "организация"),
+        };
+        html! { span.who { (kind) } }
+    }
+
+    fn chip(&self, severity: Severity) -> Markup {
+        html! { span.chip data-severity=(severity.as_str()) { (self.lang.severity(severity)) } }
+    }
+
+    fn tables(&self) -> Markup {
+        let (t, s) = (|en, ru| self.lang.pick(en, ru), &self.status);
+        html! {
+            div.columns {
+                section {
+                    h2 { (t("Sources", "Источники")) }
+                    @if s.sources.is_empty() {
+                        p.empty { (t("None is bound. Events come by", "Не настроены. События принимает")) " " code { "POST /v1/events" } "." }
+                    } @else {
+                        div.scroll tabindex="0" role="region" aria-label=(t("Sources", "Источники")) { table {
+                            thead { tr {
+                                th scope="col" { (t("source", "источник")) } th scope="col" { (t("format", "формат")) }
+                                th.n scope="col" { (t("records", "записей")) } th.n scope="col" { (t("behind", "отставание")) }
+                            } }
+                            tbody { @for source in &s.sources { tr {
+                                th scope="row" { (source.name) " " span.note { (source.kind.as_str()) } } td { (source.format) }
+                                td.n { (self.lang.number(source.records)) }
+                                td.n { (source.behind.map_or("–".to_owned(), |n| self.lang.number(n))) }
+                            } } }
+                        } }
+                    }
+                }
+                section {
+                    h2 { (t("Organisations", "Организации")) }
+                    @if s.tenants.is_empty() {
+                        p.empty { (t("No event yet.", "Событий ещё не было.")) }
+                    } @else {
+                        div.scroll tabindex="0" role="region" aria-label=(t("Organisations", "Организации")) { table {
+                            thead { tr {
+                                th scope="col" { (t("tenant", "организация")) } th scope="col" { (t("watermark", "время событий")) }
+                                th.n scope="col" { (t("log offset", "место в журнале")) }
+                            } }
+                            tbody { @for tenant in &s.tenants { tr {
+                                th scope="row" { (tenant.tenant) }
+                                td { (tenant.watermark.map_or("–".to_owned(), minute)) }
+                                td.n { (tenant.log_offset.map_or("–".to_owned(), |n| self.lang.number(n))) }
+                            } } }
+                        } }
+                    }
+                }
+            }
+        }
+    }
+
+    fn foot(&self) -> Markup {
+        let t = |en, ru| self.lang.pick(en, ru);
+        html! {
+            footer {
+                nav aria-label=(t("For programs", "Для программ")) {
+                    a href="/v1/alerts" { "/v1/alerts" } a href="/v1/managers" { "/v1/managers" } a href="/openapi.json" { "OpenAPI" } a href="/metrics" { "/metrics" }
+                    a href="/readyz" { "/readyz" }
+                }
+                p { "ClickHouse: " code { (self.status.clickhouse) } " · " (t("database", "база")) " " code { "filin" } }
+                p.note { (t("People are shown by pseudonym; times are UTC.", "Люди показаны под псевдонимами, время — UTC.")) }
+            }
+        }
+    }
+
+    fn link(&self, severity: Option<Severity>, manager: Option<&str>) -> String {
+        self.query(self.lang, severity, manager)
+    }
+
+    /// The address of this page in a language, with these filters.
+    fn query(&self, lang: Lang, severity: Option<Severity>, manager: Option<&str>) -> String {
+        let mut query = form_urlencoded::Serializer::new("/?".to_owned());
+        // The language stays in links only where it was chosen.
+        if self.asked.lang.is_some() || lang != self.lang {
+            query.append_pair("lang", lang.tag());
+        }
+        for (key, value) in [("severity", severity.map(Severity::as_str)), ("manager", manager), ("tenant", self.asked.tenant.as_deref())] {
+            if let Some(value) = value.filter(|v| !v.is_empty()) {
+                query.append_pair(key, value);
+            }
+        }
+        query.finish().trim_end_matches('?').to_owned()
+    }
+}
