@@ -209,7 +209,8 @@ impl Script<'_> {
         if act.desk.is_some() && !from_far {
             self.pen.signed_in(act.start.plus(-700), &own);
         }
-        let goal = act.goal(act.level.exported, [1.5, 4.0, 12.0], [80.0, 250.0, 900.0]);
+        // At least one's own clients and some more; a team's; half the base of a middling firm.
+        let goal = act.goal(act.level.exported, [1.5, 4.0, 12.0], [100.0, 400.0, 1500.0]);
         match act.scenario {
             Scenario::ChunkedExport => self.chunks(goal, [8, 15, 34][act.grade()], 0.0, 1.0, &own),
             Scenario::BulkExport => self.chunks(goal, 1, 0.0, 1.0, &own),

@@ -49,6 +49,11 @@ impl Company {
             pen.clean_up(c);
         }
         let mut events = pen.out;
+        if let Some(exit) = person.exit.filter(|e| later(date, 1) >= e.last) {
+            // The last night shift ends when access does.
+            let end = midnight(self.zone(idx), exit.last);
+            events.retain(|e| e.time < end);
+        }
         events.sort_by(|a, b| (a.time, &a.id).cmp(&(b.time, &b.id)));
         events
     }

@@ -161,10 +161,10 @@ impl Attack {
     }
 }
 
-/// The sequence: about one in forty managers a day, in runs of seven days with three quiet ones between; all kinds come
-/// round in a shuffled order, each time with another strength.
+/// The sequence: theft is rare, so one in a hundred managers a day, in runs of seven days with three quiet ones between;
+/// all kinds come round in a shuffled order, each time with another strength.
 fn slots(company: &Company, managers: usize, from: Date, until: Date) -> Vec<Slot> {
-    let apart = (40.0 / real(managers)).min(5.0);
+    let apart = (100.0 / real(managers)).min(8.0);
     let kinds = Scenario::ALL.len();
     let mut slots = Vec::new();
     for n in 0.. {
