@@ -3,6 +3,8 @@
 pub mod clock;
 pub mod config;
 pub mod happening;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 pub mod logging;
 pub mod metrics;
 pub mod shutdown;

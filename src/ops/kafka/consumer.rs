@@ -1,0 +1,759 @@
+//! A consumer on a thread of its own: it keeps answering the brokers while its owner works, and never holds more than a bounded
+//! number of bytes.
+//!
+//! Each partition has its own queue in librdkafka, read only while there is room: a slow owner stops the fetching of data, not
+//! the heartbeats. A partition is assigned in librdkafka only when its owner says from where ([`Consumer::resume`]), so there is
+//! no seek that could race with data; and a revocation is answered only when the owner is done with what it has.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+        mpsc as blocking,
+    },
+    time::Duration,
+};
+
+use rdkafka::{
+    ClientConfig, ClientContext, Message, Offset, TopicPartitionList,
+    config::RDKafkaLogLevel,
+    consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, base_consumer::PartitionQueue},
+    error::{KafkaError, KafkaResult, RDKafkaErrorCode},
+    message::BorrowedMessage,
+    types::RDKafkaRespErr,
+};
+use tokio::sync::{mpsc, oneshot};
+
+use super::{ANSWER, Context, Error, describe, native};
+use crate::ops::clock::Stopwatch;
+
+/// At most so many messages at once.
+const BATCH: usize = 10_000;
+/// ... of about so many bytes.
+const BATCH_BYTES: usize = 4 << 20;
+/// Nothing is read from librdkafka while its owner has more than this to take.
+const HELD_BYTES: usize = 32 << 20;
+/// What a message costs beside its bytes.
+const MESSAGE_BYTES: usize = 96;
+/// How long the owner of revoked partitions may take to store what it has.
+const LEAVE: Duration = Duration::from_secs(20);
+/// How long closing may hold up its owner.
+const CLOSE: Duration = Duration::from_secs(5);
+/// How often commits are sent and lags published.
+const HOUSEKEEPING: Duration = Duration::from_millis(250);
+/// How soon a question to the brokers that failed is asked again.
+const RETRY: Duration = Duration::from_secs(1);
+/// How often it is looked whether topics read as a whole have more partitions.
+const RECHECK: Duration = Duration::from_secs(60);
+
+/// A partition of a topic.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The topic.
+    pub topic: Arc<str>,
+    /// The partition.
+    pub partition: i32,
+}
+
+/// From where a partition is delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// Its first message.
+    Beginning,
+    /// The message with this offset.
+    At(i64),
+    /// The first message that its group has not committed.
+    Committed,
+}
+
+/// What a consumer has to say.
+#[derive(Debug)]
+pub enum Said<M> {
+    /// These are ours; nothing of them comes before [`Consumer::resume`].
+    Assigned(Vec<Place>),
+    /// These go away when the answer is given or dropped, or after a deadline. What is committed before counts.
+    Revoked(Vec<Place>, oneshot::Sender<()>),
+    /// Consecutive messages of one partition; none of them when the end was reached without any.
+    Messages {
+        /// Where they are from.
+        place: Place,
+        /// Id of the topic, where [`Start::Committed`] was asked for or topics are read as a whole; else empty.
+        topic_id: Arc<str>,
+        /// In order of offset.
+        messages: Vec<M>,
+        /// Messages known to be behind the last of these.
+        behind: u64,
+    },
+    /// The brokers refuse, and will again.
+    Refused(RDKafkaErrorCode, String),
+}
+
+/// What to consume, and how.
+pub struct Setup<M> {
+    /// Properties, group among them.
+    pub config: ClientConfig,
+    /// Topics.
+    pub topics: Vec<String>,
+    /// Whether partitions are shared with the rest of the group; else all of them are ours.
+    pub shared: bool,
+    /// Whether an offset behind the end of a partition is refused (the topic was cut); else it is read from the beginning.
+    pub strict: bool,
+    /// Takes what is needed from a message, and says how many bytes that holds.
+    pub read: Reading<M>,
+}
+
+/// Takes what is needed from a message, and says how many bytes that holds.
+pub type Reading<M> = Box<dyn Fn(&BorrowedMessage<'_>) -> (M, usize) + Send>;
+
+/// A handle of the thread; dropping it leaves the group.
+pub struct Consumer<M> {
+    parcels: mpsc::UnboundedReceiver<Parcel<M>>,
+    orders: Orders,
+    closed: blocking::Receiver<()>,
+    /// The epoch of each resumed partition: what was read for an earlier one is not delivered.
+    epochs: BTreeMap<Place, u64>,
+    epoch: u64,
+}
+
+/// Tells the thread what to do.
+#[derive(Clone)]
+pub struct Orders {
+    queue: blocking::Sender<Order>,
+    state: Arc<State>,
+}
+
+enum Order {
+    Resume(Place, Start, u64),
+    Commit(Place, i64),
+}
+
+struct Parcel<M> {
+    epoch: u64,
+    bytes: usize,
+    said: Said<M>,
+}
+
+/// What thread and handles share.
+#[derive(Default)]
+struct State {
+    /// Bytes said and not yet taken.
+    held: AtomicUsize,
+    lags: Mutex<BTreeMap<Place, Option<u64>>>,
+    stop: AtomicBool,
+    awake: Mutex<bool>,
+    wake: Condvar,
+}
+
+impl State {
+    fn wake(&self) {
+        *lock(&self.awake) = true;
+        self.wake.notify_one();
+    }
+
+    fn sleep(&self, at_most: Duration) {
+        let awake = lock(&self.awake);
+        let (mut awake, _) = self.wake.wait_timeout_while(awake, at_most, |awake| !*awake).unwrap_or_else(PoisonError::into_inner);
+        *awake = false;
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<M: Send + 'static> Consumer<M> {
+    /// Starts to consume. Brokers that are away are waited for.
+    ///
+    /// # Errors
+    /// When the properties are wrong.
+    pub fn start(setup: Setup<M>) -> Result<Self, Error> {
+        let wrong = |e: KafkaError| Error::of("the Kafka consumer cannot start", &e, None);
+        let state = Arc::<State>::default();
+        let mut consumer: BaseConsumer<Rebalances> = setup.config.create_with_context(Rebalances::default()).map_err(wrong)?;
+        let wake = Arc::clone(&state);
+        consumer.set_nonempty_callback(move || wake.wake());
+        if setup.shared {
+            consumer.subscribe(&setup.topics.iter().map(String::as_str).collect::<Vec<_>>()).map_err(wrong)?;
+        }
+        let (say, parcels) = mpsc::unbounded_channel();
+        let (queue, orders) = blocking::channel();
+        let (close, closed) = blocking::channel();
+        let work = Work::new(consumer, setup, say, orders, Arc::clone(&state));
+        let run = move || {
+            work.run();
+            // Whoever waited may have given up.
+            close.send(()).ok();
+        };
+        let thread = std::thread::Builder::new().name("kafka".to_owned()).spawn(run);
+        thread.map_err(|e| Error::Stop(format!("no thread for Kafka can be started: {e}")))?;
+        let orders = Orders { queue, state };
+        Ok(Self { parcels, orders, closed, epochs: BTreeMap::new(), epoch: 0 })
+    }
+}
+
+impl<M> Consumer<M> {
+    /// The next thing to know; waits for it. Cancelling the wait loses nothing.
+    ///
+    /// # Errors
+    /// [`Error::Stop`] when the thread is gone.
+    pub async fn next(&mut self) -> Result<Said<M>, Error> {
+        loop {
+            let parcel = self.parcels.recv().await.ok_or_else(|| Error::Stop("the Kafka consumer ended".to_owned()))?;
+            match &parcel.said {
+                Said::Messages { place, .. } => {
+                    let held = self.orders.state.held.fetch_sub(parcel.bytes, Ordering::AcqRel);
+                    if held >= HELD_BYTES {
+                        self.orders.state.wake();
+                    }
+                    if self.epochs.get(place) != Some(&parcel.epoch) {
+                        continue;
+                    }
+                }
+                Said::Revoked(places, _) => self.epochs.retain(|p, _| !places.contains(p)),
+                Said::Assigned(_) | Said::Refused(..) => {}
+            }
+            return Ok(parcel.said);
+        }
+    }
+
+    /// Starts delivery of an assigned partition; what was read of it before is not delivered any more.
+    pub fn resume(&mut self, place: Place, from: Start) {
+        self.epoch += 1;
+        self.epochs.insert(place.clone(), self.epoch);
+        self.orders.give(Order::Resume(place, from, self.epoch));
+    }
+
+    /// A handle to commit with.
+    pub fn orders(&self) -> Orders {
+        self.orders.clone()
+    }
+
+    /// Per assigned partition, messages neither delivered nor, where its start was [`Start::Committed`], committed; none where
+    /// that is not known yet.
+    pub fn lags(&self) -> BTreeMap<Place, Option<u64>> {
+        lock(&self.orders.state.lags).clone()
+    }
+}
+
+impl Orders {
+    /// Everything before `next` is done with. Ignored where the partition is not ours any more.
+    pub fn commit(&self, place: Place, next: i64) {
+        self.give(Order::Commit(place, next));
+    }
+
+    fn give(&self, order: Order) {
+        // A thread that is gone says so in `Consumer::next`.
+        self.queue.send(order).ok();
+        self.state.wake();
+    }
+}
+
+impl<M> Drop for Consumer<M> {
+    fn drop(&mut self) {
+        self.orders.state.stop.store(true, Ordering::Release);
+        self.orders.state.wake();
+        // Leaving the group in order saves the others the session timeout; brokers that are away are not waited for.
+        self.closed.recv_timeout(CLOSE).ok();
+    }
+}
+
+/// Remembers what the group decided, for the thread to act on when it is ready.
+#[derive(Default)]
+struct Rebalances {
+    context: Context,
+    decided: Mutex<VecDeque<Decision>>,
+    closing: AtomicBool,
+}
+
+enum Decision {
+    Assign(Vec<Place>),
+    Revoke(Vec<Place>),
+}
+
+impl ClientContext for Rebalances {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.context.log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.context.error(error, reason);
+    }
+}
+
+impl ConsumerContext for Rebalances {
+    fn rebalance(&self, consumer: &BaseConsumer<Self>, what: RDKafkaRespErr, places: &mut TopicPartitionList) {
+        if self.closing.load(Ordering::Acquire) {
+            // While closing librdkafka takes any answer for "all of them".
+            drop(consumer.unassign());
+            return;
+        }
+        let places = places.elements().iter().map(|p| Place::new(p.topic(), p.partition())).collect();
+        lock(&self.decided).push_back(match what {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => Decision::Assign(places),
+            _ => Decision::Revoke(places),
+        });
+    }
+
+    fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
+        if let Err(e) = result {
+            tracing::warn!(error = %e, "offsets were not committed; the next commit says them again");
+        }
+    }
+}
+
+/// What the thread works on.
+struct Work<M> {
+    consumer: Arc<BaseConsumer<Rebalances>>,
+    setup: Setup<M>,
+    say: mpsc::UnboundedSender<Parcel<M>>,
+    orders: blocking::Receiver<Order>,
+    state: Arc<State>,
+    partitions: BTreeMap<Place, Partition>,
+    leaving: Option<Leaving>,
+    commits: BTreeMap<Place, i64>,
+    /// Ids of topics.
+    ids: BTreeMap<String, Arc<str>>,
+    /// Topics that were not there when last looked for.
+    missing: BTreeSet<String>,
+    /// The partition read last: the next one has its turn.
+    last: Option<Place>,
+    /// Since when, and after how long, topics are to be looked at.
+    look: Option<(Stopwatch, Duration)>,
+    /// When a question to the brokers failed last.
+    failed: Option<Stopwatch>,
+    housekeeping: Stopwatch,
+}
+
+struct Leaving {
+    places: Vec<Place>,
+    done: oneshot::Receiver<()>,
+    since: Stopwatch,
+}
+
+/// An assigned partition.
+#[derive(Default)]
+struct Partition {
+    /// Reads it; none before it was started.
+    queue: Option<PartitionQueue<Rebalances>>,
+    /// From where to start it, as soon as that can be done.
+    start: Option<From>,
+    epoch: u64,
+    topic_id: Arc<str>,
+    /// What comes next.
+    next: i64,
+    /// What comes behind the last delivered message.
+    delivered: i64,
+    /// Everything before it is done with; none where nobody commits.
+    done: Option<i64>,
+    /// The owner knows that the end was reached.
+    at_end: bool,
+}
+
+#[derive(Clone, Copy)]
+enum From {
+    Asked(Start),
+    /// The brokers do not have the offset that was asked for.
+    Lost,
+}
+
+impl<M> Work<M> {
+    fn new(
+        consumer: BaseConsumer<Rebalances>,
+        setup: Setup<M>,
+        say: mpsc::UnboundedSender<Parcel<M>>,
+        orders: blocking::Receiver<Order>,
+        state: Arc<State>,
+    ) -> Self {
+        Self {
+            consumer: Arc::new(consumer),
+            setup,
+            say,
+            orders,
+            state,
+            partitions: BTreeMap::new(),
+            leaving: None,
+            commits: BTreeMap::new(),
+            ids: BTreeMap::new(),
+            missing: BTreeSet::new(),
+            last: None,
+            look: Some((Stopwatch::start(), Duration::ZERO)),
+            failed: None,
+            housekeeping: Stopwatch::start(),
+        }
+    }
+
+    fn run(mut self) {
+        while !self.state.stop.load(Ordering::Acquire) {
+            self.obey();
+            let mut busy = self.events();
+            self.leave();
+            self.look();
+            self.begin();
+            busy |= self.fill();
+            if self.housekeeping.elapsed() >= HOUSEKEEPING {
+                self.housekeeping = Stopwatch::start();
+                self.send_commits();
+                self.publish_lags();
+            }
+            if !busy {
+                // The answer to a revocation comes without a call.
+                self.state.sleep(Duration::from_millis(if self.leaving.is_some() { 10 } else { 100 }));
+            }
+        }
+        self.obey();
+        self.send_commits();
+        if let Some(leaving) = self.leaving.take() {
+            self.give_up(&leaving.places);
+        }
+        let Self { consumer, partitions, .. } = self;
+        consumer.context().closing.store(true, Ordering::Release);
+        drop(partitions);
+        // The last one: it leaves the group, after outstanding commits.
+        drop(consumer);
+    }
+
+    fn obey(&mut self) {
+        while let Ok(order) = self.orders.try_recv() {
+            match order {
+                Order::Resume(place, from, epoch) => {
+                    if let Some(p) = self.partitions.get_mut(&place) {
+                        (p.start, p.epoch, p.at_end) = (Some(From::Asked(from)), epoch, false);
+                    }
+                }
+                Order::Commit(place, next) => {
+                    // Whoever owns it now is further.
+                    let Some(p) = self.partitions.get_mut(&place) else { continue };
+                    p.done = p.done.max(Some(next));
+                    self.commits.insert(place, next);
+                }
+            }
+        }
+    }
+
+    /// Takes what librdkafka has to say beside messages.
+    fn events(&mut self) -> bool {
+        match self.consumer.poll(Duration::ZERO) {
+            Some(Err(e)) => self.trouble(None, &e),
+            Some(Ok(message)) => {
+                // Partitions have queues of their own; should one come here it is read again, in its turn.
+                let place = Place::new(message.topic(), message.partition());
+                let from = From::Asked(Start::At(message.offset()));
+                if let Some(p) = self.partitions.get_mut(&place).filter(|p| p.start.is_none()) {
+                    p.start = Some(from);
+                }
+            }
+            None => {}
+        }
+        let decided = std::mem::take(&mut *lock(&self.consumer.context().decided));
+        let busy = !decided.is_empty();
+        for decision in decided {
+            match decision {
+                Decision::Assign(places) => {
+                    // Joining goes on at once; each partition is added when its owner says from where.
+                    self.call("join", self.consumer.incremental_assign(&TopicPartitionList::new()));
+                    self.assigned(places);
+                }
+                Decision::Revoke(places) => {
+                    if self.consumer.assignment_lost() {
+                        tracing::warn!(partitions = places.len(), "the group went on without us; our partitions are somebody else's");
+                    }
+                    let (answer, done) = oneshot::channel();
+                    self.say(0, 0, Said::Revoked(places.clone(), answer));
+                    self.leaving = Some(Leaving { places, done, since: Stopwatch::start() });
+                }
+            }
+        }
+        busy
+    }
+
+    fn assigned(&mut self, places: Vec<Place>) {
+        if !places.is_empty() {
+            self.partitions.extend(places.iter().map(|p| (p.clone(), Partition::default())));
+            self.say(0, 0, Said::Assigned(places));
+        }
+    }
+
+    /// Gives revoked partitions up, once their owner is done with them.
+    fn leave(&mut self) {
+        let Some(leaving) = &mut self.leaving else { return };
+        if matches!(leaving.done.try_recv(), Err(oneshot::error::TryRecvError::Empty)) {
+            if leaving.since.elapsed() < LEAVE {
+                return;
+            }
+            tracing::warn!(partitions = leaving.places.len(), "partitions go away before what was read of them is stored");
+        }
+        let places = self.leaving.take().map(|l| l.places).unwrap_or_default();
+        // Whoever answered may have committed just before.
+        self.obey();
+        self.send_commits();
+        self.give_up(&places);
+    }
+
+    fn give_up(&mut self, places: &[Place]) {
+        let mut started = TopicPartitionList::new();
+        for place in places {
+            if self.partitions.remove(place).is_some_and(|p| p.queue.is_some()) {
+                started.add_partition(&place.topic, place.partition);
+            }
+        }
+        // What was never started librdkafka never had.
+        self.call("give up partitions", self.consumer.incremental_unassign(&started));
+    }
+
+    /// Finds topics: their ids, all partitions of those read as a whole, and whether shared ones are there.
+    fn look(&mut self) {
+        let Some((since, wait)) = &self.look else { return };
+        if since.elapsed() < *wait {
+            return;
+        }
+        let again = |wait| Some((Stopwatch::start(), wait));
+        let names: Vec<&str> = self.setup.topics.iter().map(String::as_str).collect();
+        let found = match describe(self.consumer.client(), &names) {
+            Ok(found) => found,
+            Err(e) => {
+                self.look = again(RETRY);
+                return self.trouble(None, &e);
+            }
+        };
+        let missing: BTreeSet<String> = self.setup.topics.iter().filter(|n| !found.iter().any(|t| t.name == **n)).cloned().collect();
+        if !missing.is_subset(&self.missing) {
+            tracing::warn!(topics = ?missing, "topics are not there; waiting for them");
+        }
+        self.look = match (missing.is_empty(), self.setup.shared) {
+            (false, _) => again(RETRY),
+            (true, true) => None,
+            (true, false) => again(RECHECK),
+        };
+        self.missing = missing;
+        let mut new = Vec::new();
+        for topic in found {
+            if !self.setup.shared {
+                let partitions = 0..i32::try_from(topic.partitions).unwrap_or(i32::MAX);
+                new.extend(partitions.map(|n| Place::new(&topic.name, n)).filter(|p| !self.partitions.contains_key(p)));
+            }
+            self.ids.insert(topic.name, topic.id.into());
+        }
+        self.assigned(new);
+    }
+
+    /// Starts partitions whose owner has said from where. Not while others are being given up: then librdkafka takes what it
+    /// is told for the answer to that.
+    fn begin(&mut self) {
+        if self.leaving.is_some() || self.failed.as_ref().is_some_and(|f| f.elapsed() < RETRY) {
+            return;
+        }
+        self.failed = None;
+        let due: Vec<(Place, From)> = self.partitions.iter().filter_map(|(place, p)| Some((place.clone(), p.start?))).collect();
+        let committed: Vec<&Place> = due.iter().filter(|(_, f)| matches!(f, From::Asked(Start::Committed))).map(|(p, _)| p).collect();
+        let committed = match self.committed(&committed) {
+            Ok(committed) => committed,
+            Err(e) => return self.failed(&e),
+        };
+        for (place, from) in due {
+            let offset = match from {
+                From::Asked(Start::Beginning) => None,
+                From::Asked(Start::At(offset)) => Some(offset),
+                From::Asked(Start::Committed) => committed.get(&place).copied(),
+                From::Lost => match self.lost(&place) {
+                    Ok(Some(offset)) => Some(offset),
+                    Ok(None) => continue,
+                    Err(e) => return self.failed(&e),
+                },
+            };
+            if let Err(e) = self.start(&place, offset) {
+                return self.failed(&e);
+            }
+            let Some(p) = self.partitions.get_mut(&place) else { continue };
+            (p.start, p.next, p.delivered) = (None, offset.unwrap_or_default(), offset.unwrap_or_default());
+            if matches!(from, From::Asked(Start::Committed)) {
+                p.done = Some(p.next);
+            }
+            p.topic_id = self.ids.get(&*place.topic).cloned().unwrap_or_default();
+        }
+    }
+
+    /// What the group has committed. The ids of the topics are looked up as well, as the numbers mean nothing without them.
+    fn committed(&mut self, places: &[&Place]) -> KafkaResult<BTreeMap<Place, i64>> {
+        let mut asked = TopicPartitionList::new();
+        let mut names = BTreeSet::new();
+        for place in places {
+            asked.add_partition(&place.topic, place.partition);
+            names.insert(&*place.topic);
+        }
+        if names.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        for topic in describe(self.consumer.client(), &names.into_iter().collect::<Vec<_>>())? {
+            self.ids.insert(topic.name, topic.id.into());
+        }
+        let mut committed = BTreeMap::new();
+        for p in self.consumer.committed_offsets(asked, ANSWER)?.elements() {
+            p.error()?;
+            if let Offset::Offset(offset) = p.offset() {
+                committed.insert(Place::new(p.topic(), p.partition()), offset);
+            }
+        }
+        Ok(committed)
+    }
+
+    /// Where to go on when the brokers do not have what comes next; nowhere when that would be wrong.
+    fn lost(&mut self, place: &Place) -> KafkaResult<Option<i64>> {
+        let (low, high) = self.consumer.fetch_watermarks(&place.topic, place.partition, ANSWER)?;
+        let Some(p) = self.partitions.get_mut(place) else { return Ok(None) };
+        let (topic, partition, next) = (&*place.topic, place.partition, p.next);
+        if next < low {
+            tracing::error!(topic, partition, next, low, "messages are gone: retention took them before they were read");
+        } else if next <= high {
+            return Ok(Some(next));
+        } else if self.setup.strict {
+            p.start = None;
+            let what =
+                format!("partition {partition} of topic {topic} ends at {high}, but {next} was to come: the topic was cut or made anew");
+            self.say(0, 0, Said::Refused(RDKafkaErrorCode::OffsetOutOfRange, what));
+            return Ok(None);
+        } else {
+            tracing::error!(topic, partition, next, high, "the topic was cut or made anew; it is read from its beginning");
+        }
+        Ok(Some(low))
+    }
+
+    /// Starts, or starts again, delivery.
+    fn start(&mut self, place: &Place, offset: Option<i64>) -> KafkaResult<()> {
+        let Some(p) = self.partitions.get_mut(place) else { return Ok(()) };
+        let mut list = TopicPartitionList::new();
+        let offset = offset.map_or(Offset::Beginning, Offset::Offset);
+        list.add_partition_offset(&place.topic, place.partition, offset)?;
+        if p.queue.take().is_some() {
+            self.consumer.incremental_unassign(&list)?;
+        }
+        // Before the assignment: else the first messages could come to the common queue.
+        let queue = self.consumer.split_partition_queue(&place.topic, place.partition);
+        let mut queue = queue.ok_or_else(|| KafkaError::Subscription(place.topic.to_string()))?;
+        let state = Arc::clone(&self.state);
+        queue.set_nonempty_callback(move || state.wake());
+        self.consumer.incremental_assign(&list)?;
+        p.queue = Some(queue);
+        Ok(())
+    }
+
+    /// Delivers what is there, as long as there is room. Says whether there was something.
+    fn fill(&mut self) -> bool {
+        let (mut busy, mut troubles) = (false, Vec::new());
+        let last = self.last.take();
+        let after = self.partitions.keys().filter(|p| last.as_ref().is_none_or(|l| *p > l));
+        let before = self.partitions.keys().filter(|p| last.as_ref().is_some_and(|l| *p <= l));
+        for place in after.chain(before).cloned().collect::<Vec<_>>() {
+            if self.state.held.load(Ordering::Acquire) >= HELD_BYTES {
+                break;
+            }
+            let Some(p) = self.partitions.get_mut(&place) else { continue };
+            let (Some(queue), None) = (&p.queue, p.start) else { continue };
+            if self.leaving.as_ref().is_some_and(|l| l.places.contains(&place)) {
+                continue;
+            }
+            let (mut messages, mut bytes, mut end) = (Vec::new(), 0, false);
+            while messages.len() < BATCH && bytes < BATCH_BYTES {
+                match queue.poll(Duration::ZERO) {
+                    Some(Ok(message)) => {
+                        let (taken, size) = (self.setup.read)(&message);
+                        (p.next, p.delivered, end) = (message.offset() + 1, message.offset() + 1, false);
+                        bytes += size + MESSAGE_BYTES;
+                        messages.push(taken);
+                    }
+                    Some(Err(KafkaError::PartitionEOF(_))) => end = true,
+                    Some(Err(e)) => {
+                        troubles.push((place.clone(), e));
+                        break;
+                    }
+                    None => break,
+                }
+            }
+            let high = native::watermarks(self.consumer.client(), &place.topic, place.partition).map_or(p.next, |(_, high)| high);
+            if end {
+                // What is left up to there are marks of transactions.
+                p.next = p.next.max(high);
+            }
+            let behind = u64::try_from(high - p.next).unwrap_or_default();
+            if messages.is_empty() && (!end || p.at_end) {
+                continue;
+            }
+            busy |= !messages.is_empty();
+            p.at_end = behind == 0;
+            let (epoch, topic_id) = (p.epoch, Arc::clone(&p.topic_id));
+            self.last = Some(place.clone());
+            self.say(epoch, bytes, Said::Messages { place, topic_id, messages, behind });
+        }
+        for (place, e) in troubles {
+            self.trouble(Some(&place), &e);
+        }
+        busy
+    }
+
+    fn say(&self, epoch: u64, bytes: usize, said: Said<M>) {
+        self.state.held.fetch_add(bytes, Ordering::AcqRel);
+        // An owner that is gone has told the thread to stop.
+        self.say.send(Parcel { epoch, bytes, said }).ok();
+    }
+
+    fn send_commits(&mut self) {
+        let mut list = TopicPartitionList::new();
+        for (place, next) in std::mem::take(&mut self.commits) {
+            self.call("commit", list.add_partition_offset(&place.topic, place.partition, Offset::Offset(next)));
+        }
+        if list.count() > 0 {
+            self.call("commit", self.consumer.commit(&list, CommitMode::Async));
+        }
+    }
+
+    fn publish_lags(&self) {
+        let lag = |(place, p): (&Place, &Partition)| {
+            let marks = native::watermarks(self.consumer.client(), &place.topic, place.partition);
+            let started = p.queue.is_some() && p.start.is_none();
+            let lag = marks.filter(|_| started).map(|(low, high)| {
+                // Nothing is outstanding: marks of transactions behind the last message do not count.
+                let done = p.done.filter(|d| *d < p.delivered).unwrap_or(p.next);
+                u64::try_from(high - done.max(low)).unwrap_or_default()
+            });
+            (place.clone(), lag)
+        };
+        *lock(&self.state.lags) = self.partitions.iter().map(lag).collect();
+    }
+
+    fn trouble(&mut self, place: Option<&Place>, error: &KafkaError) {
+        let topic = place.map(|p| &*p.topic);
+        match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::AutoOffsetReset) => {
+                if let Some(p) = place.and_then(|p| self.partitions.get_mut(p)) {
+                    p.start = p.start.or(Some(From::Lost));
+                }
+            }
+            Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
+                self.look = self.look.take().or_else(|| Some((Stopwatch::start(), Duration::ZERO)));
+            }
+            Some(code) if super::is_final(code) => {
+                let what = topic.map_or_else(|| error.to_string(), |t| format!("topic {t}: {error}"));
+                self.say(0, 0, Said::Refused(code, what));
+            }
+            _ => tracing::warn!(topic, error = %error, "the Kafka consumer has trouble, trying again"),
+        }
+    }
+
+    fn failed(&mut self, error: &KafkaError) {
+        self.failed = Some(Stopwatch::start());
+        self.trouble(None, error);
+    }
+
+    fn call(&self, what: &str, result: KafkaResult<()>) {
+        if let Err(e) = result {
+            tracing::warn!(error = %e, "librdkafka did not {what}");
+        }
+    }
+}
+
+impl Place {
+    /// A partition of a topic.
+    pub fn new(topic: &str, partition: i32) -> Self {
+        Self { topic: topic.into(), partition }
+    }
+}
