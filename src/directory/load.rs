@@ -450,27 +450,51 @@ impl Reference {
     pub fn load(users: Option<&Path>, clients: Option<&Path>, orders: Option<&Path>) -> Result<(Self, Vec<Complaint>), Error> {
         let (mut reference, mut complaints) = (Self::default(), Vec::new());
         if let Some(path) = users {
-            let loaded = file::<User>(path)?;
-            complaints.extend(loaded.complaints);
-            for row in loaded.rows {
-                reference.insert_user(row)?;
-            }
+            complaints.extend(reference.load_users(path)?);
         }
         if let Some(path) = clients {
-            let loaded = file::<Client>(path)?;
-            complaints.extend(loaded.complaints);
-            loaded.rows.into_iter().for_each(|row| {
-                reference.insert_client(row);
-            });
+            complaints.extend(reference.load_clients(path)?);
         }
         if let Some(path) = orders {
-            let loaded = file::<Order>(path)?;
-            complaints.extend(loaded.complaints);
-            loaded.rows.into_iter().for_each(|row| {
-                reference.insert_order(row);
-            });
+            complaints.extend(reference.load_orders(path)?);
         }
         Ok((reference, complaints))
+    }
+
+    /// Adds a file of users; what is wrong with it comes back.
+    ///
+    /// # Errors
+    /// When it cannot be read or its header is of no use.
+    pub fn load_users(&mut self, path: &Path) -> Result<Vec<Complaint>, Error> {
+        let loaded = file::<User>(path)?;
+        for row in loaded.rows {
+            self.insert_user(row)?;
+        }
+        Ok(loaded.complaints)
+    }
+
+    /// Adds a file of clients; what is wrong with it comes back.
+    ///
+    /// # Errors
+    /// When it cannot be read or its header is of no use.
+    pub fn load_clients(&mut self, path: &Path) -> Result<Vec<Complaint>, Error> {
+        let loaded = file::<Client>(path)?;
+        for row in loaded.rows {
+            self.insert_client(row);
+        }
+        Ok(loaded.complaints)
+    }
+
+    /// Adds a file of orders; what is wrong with it comes back.
+    ///
+    /// # Errors
+    /// When it cannot be read or its header is of no use.
+    pub fn load_orders(&mut self, path: &Path) -> Result<Vec<Complaint>, Error> {
+        let loaded = file::<Order>(path)?;
+        for row in loaded.rows {
+            self.insert_order(row);
+        }
+        Ok(loaded.complaints)
     }
 
     /// A tenant's directory, made when it is not there.

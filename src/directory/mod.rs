@@ -1,5 +1,6 @@
 //! Who works where, whose client is whose, which orders are open: always "as of" a time.
 
+mod conflict;
 mod enrich;
 pub mod load;
 mod rows;
@@ -8,6 +9,7 @@ mod table;
 mod tenant;
 mod zone;
 
+pub use conflict::{Conflict, ConflictKind};
 pub use enrich::enrich;
 pub use load::{Complaint, Reference};
 pub use rows::{Client, Grade, Order, OrderState, Span, User, When};

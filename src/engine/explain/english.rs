@@ -40,10 +40,10 @@ pub(super) fn sentence(f: &Finding, facts: &Facts) -> String {
             n.text,
             usual(f, facts, "on days with any ")
         ),
-        Detector::Offh => format!("{}{}", hour("Worked", "", facts), absence(facts)),
+        Detector::Offh => hour("Worked", absence(facts), facts),
         Detector::OffOut => {
-            let so_far = format!(" ({} so far today)", records(&EN.whole(facts.records_out)));
-            format!("{}{}", hour("Exported", &so_far, facts), absence(facts))
+            let so_far = format!(" ({} so far today){}", records(&EN.whole(facts.records_out)), absence(facts));
+            hour("Exported", &so_far, facts)
         }
         Detector::NovCtx => new_place(facts),
         Detector::NovQ => new_query(facts),
@@ -68,7 +68,7 @@ pub(super) fn summary(findings: &[Finding], facts: &Facts) -> String {
             said.push(format!("Also {}.", joined(&also, "and")));
         }
         let total = findings.iter().map(|f| f.bits).sum();
-        said.push(format!("{} in all.", bits(&EN.millibits(total))));
+        said.push(format!("The alert: {}.", bits(&EN.millibits(total))));
     }
     said.push(format!(
         "So far today {} out, {} on screen, {}.",
@@ -85,7 +85,7 @@ pub(super) fn summary(findings: &[Finding], facts: &Facts) -> String {
         format!("Baseline of {}.", days.with_en("day", "days"))
     });
     if findings.iter().any(|f| f.discount > 0.0) {
-        said.push("The team rose too, which is taken off.".to_owned());
+        said.push("The team rose too; that is discounted.".to_owned());
     }
     if facts.substitute {
         said.push("Some of the clients are an absent colleague's.".to_owned());
@@ -148,7 +148,7 @@ fn details(f: &Finding, facts: &Facts) -> Vec<String> {
     if !role.is_zero() {
         parts.push(format!("role {}", role.text));
     }
-    if usual.share < 0.5 {
+    if usual.share > 0.0 && usual.share < 0.5 {
         parts.push(format!("any on {} of days", EN.percent(usual.share)));
     }
     let days = EN.number(facts.baseline_days, 0);
@@ -208,7 +208,9 @@ fn new_place(facts: &Facts) -> String {
     match found.rarest {
         None => "New network, country, program or device".to_owned(),
         Some((attribute, rate)) => {
-            format!("New {}; a new {} happens on {} of days", joined(&parts, "and"), attribute_names(attribute).0, EN.percent(rate))
+            let first = if parts[0].starts_with(|c: char| c.is_ascii_digit()) { "First seen:" } else { "New" };
+            let name = attribute_names(attribute).0;
+            format!("{first} {}; a new {name} happens on {} of days", joined(&parts, "and"), EN.percent(rate))
         }
     }
 }
@@ -230,7 +232,9 @@ fn new_query(facts: &Facts) -> String {
     let mut parts = Vec::new();
     for (attribute, values) in &found.values {
         if *attribute == Attribute::Fingerprint {
-            parts.push(if values.len() == 1 { "a new query".to_owned() } else { format!("{} new queries", values.len()) });
+            let queries = EN.whole(values.len() as u64);
+            let queries = if values.len() == 1 { "a query".to_owned() } else { queries.with_en("query", "queries") };
+            parts.push(format!("{queries} never asked before"));
         } else {
             parts.extend(values.iter().take(3).map(|v| format!("a first {}", first_time(v))));
             if values.len() > 3 {

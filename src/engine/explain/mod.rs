@@ -5,6 +5,8 @@ mod finding;
 mod number;
 mod russian;
 mod shared;
+#[cfg(test)]
+mod tests;
 
 pub use finding::{Attribute, Detector, Facts, Family, Finding, NewValue, Usual};
 

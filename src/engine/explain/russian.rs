@@ -51,10 +51,10 @@ pub(super) fn sentence(f: &Finding, facts: &Facts) -> String {
             n.text,
             usual(f, facts, "в такие дни ")
         ),
-        Detector::Offh => format!("{}{}", hour("Работа", "работа", "", facts), absence(facts)),
+        Detector::Offh => hour("Работа", "работа", absence(facts), facts),
         Detector::OffOut => {
-            let so_far = format!(" (за сегодня {})", with(&RU.whole(facts.records_out), RECORDS));
-            format!("{}{}", hour("Выгрузка", "выгрузка", &so_far, facts), absence(facts))
+            let so_far = format!(" (за сегодня {}){}", with(&RU.whole(facts.records_out), RECORDS), absence(facts));
+            hour("Выгрузка", "выгрузка", &so_far, facts)
         }
         Detector::NovCtx => new_place(facts),
         Detector::NovQ => new_query(facts),
@@ -79,7 +79,7 @@ pub(super) fn summary(findings: &[Finding], facts: &Facts) -> String {
             said.push(format!("Также: {}.", joined(&also, "и")));
         }
         let total = findings.iter().map(|f| f.bits).sum();
-        said.push(format!("Всего {}.", bits(&RU.millibits(total))));
+        said.push(format!("Оповещение: {}.", bits(&RU.millibits(total))));
     }
     said.push(format!(
         "С начала дня {}, на экране {}, {}.",
@@ -178,7 +178,7 @@ fn details(f: &Finding, facts: &Facts) -> Vec<String> {
     if !role.is_zero() {
         parts.push(format!("по роли {}", role.text));
     }
-    if usual.share < 0.5 {
+    if usual.share > 0.0 && usual.share < 0.5 {
         parts.push(format!("бывает {}", in_share_of_days(usual.share)));
     }
     let days = RU.number(facts.baseline_days, 0);
@@ -267,11 +267,7 @@ fn new_query(facts: &Facts) -> String {
     for (attribute, values) in &found.values {
         let n = RU.whole(values.len() as u64);
         if *attribute == Attribute::Fingerprint {
-            parts.push(if values.len() == 1 {
-                "новый запрос".to_owned()
-            } else {
-                n.with_ru("новый запрос", "новых запроса", "новых запросов")
-            });
+            parts.push(if values.len() == 1 { "такой запрос".to_owned() } else { with(&n, attribute_names(*attribute).1) });
         } else {
             parts.extend(values.iter().take(3).map(|v| first_time(v)));
             if values.len() > 3 {
