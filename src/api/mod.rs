@@ -10,7 +10,7 @@ mod serve;
 mod status;
 mod stored;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::sync::Arc;
 

@@ -1,1 +1,657 @@
+use std::{io::Write, sync::Mutex, time::Duration};
 
+use axum::{body::Body, http::StatusCode};
+use bytes::Bytes;
+use futures_util::future::{BoxFuture, FutureExt};
+use http_body_util::BodyExt;
+use prometheus::Registry;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+use super::*;
+use crate::{
+    engine::{AlertVersion, Contribution, Severity, Subject, SubjectKind, Text},
+    event::Timestamp,
+    ops::{
+        config::{Binding, Secret, Source},
+        metrics::Labels,
+    },
+    store::{self, query::Filter},
+};
+
+/// Takes JSON objects; what is said by `"future"` is turned away though it can be read.
+#[derive(Default)]
+struct Fake {
+    batches: Mutex<Vec<Batch>>,
+    refuse: Mutex<Option<Refused>>,
+    /// Answers when this is cancelled.
+    hold: Option<CancellationToken>,
+}
+
+impl Ingest for Fake {
+    fn ingest(&self, batch: Batch) -> BoxFuture<'_, Result<Taken, Refused>> {
+        async move {
+            if let Some(hold) = &self.hold {
+                hold.cancelled().await;
+            }
+            if let Some(refused) = self.refuse.lock().unwrap().take() {
+                return Err(refused);
+            }
+            let mut taken = Taken::default();
+            for raw in &batch.lines {
+                let reject = |code: &str, readable| Rejection { line: raw.line, code: code.to_owned(), message: "no".to_owned(), readable };
+                match (&raw.refused, serde_json::from_slice::<Value>(&raw.bytes)) {
+                    (Some((code, _)), _) => taken.rejected.push(reject(code, false)),
+                    (None, Err(_)) => taken.rejected.push(reject("not_json", false)),
+                    (None, Ok(Value::String(_))) => taken.rejected.push(reject("future", true)),
+                    (None, Ok(_)) => taken.accepted += 1,
+                }
+            }
+            self.batches.lock().unwrap().push(batch);
+            Ok(taken)
+        }
+        .boxed()
+    }
+}
+
+/// Has one alert in two versions.
+#[derive(Default)]
+struct Shelf {
+    asked: Mutex<Vec<Filter>>,
+}
+
+pub(crate) fn alert(version: u32) -> Alert {
+    let text = |text: &str| Text { en: text.to_owned(), ru: format!("ru {text}") };
+    let contribution = |sentence| Contribution {
+        detector: "rec_out".to_owned(),
+        family: "volume".to_owned(),
+        bits: 12_000,
+        observed: 900.0,
+        expected: 12.5,
+        unit: "records".to_owned(),
+        sentence,
+    };
+    let version = AlertVersion {
+        alert_id: "7a0c1a3e-3f6e-5b68-9a65-1f1d1b9a1c01".to_owned(),
+        version,
+        tenant: "acme".to_owned(),
+        manager: Some("u-17".to_owned()),
+        subject: Subject { kind: SubjectKind::Manager, id: "u-17".to_owned() },
+        team: Some("North <b>".to_owned()),
+        role: None,
+        notify: true,
+        linked: Vec::new(),
+        late: false,
+        lookback: false,
+        time: Timestamp::from_millis(1_773_307_200_000),
+        opened_at: Timestamp::from_millis(1_773_307_100_000),
+        kind: "bulk_export".to_owned(),
+        controls: vec!["bulk_export".to_owned()],
+        severity: Severity::High,
+        bits: 24_000,
+        ln_p: -16.6,
+        score: 40.0,
+        summary: text("900 records left, 12 are usual"),
+        contributions: vec![contribution(Some(text("900 records were exported"))), contribution(None)],
+        event_ids: vec!["bitrix24/1".to_owned()],
+        events_total: 40,
+        records: 900,
+        clients: 850,
+        mitre: vec!["T1213.004".to_owned()],
+        prior: "none".to_owned(),
+        engine: "0.1.0".to_owned(),
+    };
+    Alert { manager_alias: "MFRGGZDFMY".to_owned(), version }
+}
+
+impl Reader for Shelf {
+    fn alerts(&self, filter: Filter) -> BoxFuture<'_, Result<Vec<Alert>, store::Error>> {
+        self.asked.lock().unwrap().push(filter);
+        async { Ok(vec![alert(2)]) }.boxed()
+    }
+
+    fn versions(&self, id: String) -> BoxFuture<'_, Result<Vec<Alert>, store::Error>> {
+        async move { if id.starts_with("7a0c") { Ok(vec![alert(1), alert(2)]) } else { Ok(Vec::new()) } }.boxed()
+    }
+
+    fn managers(&self, tenant: Option<String>, _limit: u32) -> BoxFuture<'_, Result<Vec<Manager>, store::Error>> {
+        async move {
+            let Some(tenant) = tenant else { return Err(store::Error::Away("secret host is away".to_owned())) };
+            let last_day = Timestamp::from_millis(1_773_273_600_000);
+            let (manager_alias, team, role) = ("MFRGGZDFMY".to_owned(), "North".to_owned(), String::new());
+            Ok(vec![Manager { tenant, manager_alias, team, role, last_day, events: 40, records_out: 900, alerts: 1 }])
+        }
+        .boxed()
+    }
+
+    fn counts(&self) -> BoxFuture<'_, Result<Counts, store::Error>> {
+        async { Ok(Counts { events: 40, managers: 1, alerts: vec![("high".to_owned(), 1)] }) }.boxed()
+    }
+}
+
+pub(crate) struct Bench {
+    fake: Arc<Fake>,
+    shelf: Arc<Shelf>,
+    pub(crate) status: watch::Sender<Status>,
+    metrics: Metrics,
+    router: Router,
+}
+
+fn limits() -> Limits {
+    Limits { body_bytes: 4096, unpacked_bytes: 8192, line_bytes: 100, lines: 50, at_once: 1, ..Limits::for_lines_of(100) }
+}
+
+fn bench(access: Access, fake: Fake, limits: Limits) -> Bench {
+    let labels = Labels { controls: &["bulk_export"], severities: &["high"], reasons: &[] };
+    let metrics = Metrics::new(&Registry::new(), &labels);
+    let (fake, shelf) = (Arc::new(fake), Arc::new(Shelf::default()));
+    let (status, watched) =
+        watch::channel(Status { mode: "embedded", clickhouse: "http://127.0.0.1:8123".to_owned(), ..Status::default() });
+    let router = router(Parts {
+        ingest: Some(Arc::<Fake>::clone(&fake)),
+        reader: Some(Arc::<Shelf>::clone(&shelf)),
+        status: watched,
+        metrics: metrics.clone(),
+        access,
+        limits,
+    });
+    Bench { fake, shelf, status, metrics, router }
+}
+
+pub(crate) fn loopback() -> Bench {
+    bench(Access { loopback: true, ..Access::default() }, Fake::default(), limits())
+}
+
+const TOKEN: &str = "0123456789abcdef0123";
+const READER: &str = "reader-reader-reader";
+
+/// Beyond loopback, with a token that is bound to acme's Bitrix24.
+fn public() -> Bench {
+    let token = Secret::new(TOKEN);
+    let binding = Binding {
+        from: Source::Token(token.clone()),
+        tenant: "acme".to_owned(),
+        format: "bitrix24".to_owned(),
+        time_zone: None,
+        country: None,
+        actor_prefix: None,
+        options: std::collections::BTreeMap::new(),
+    };
+    let access = Access { loopback: false, hosts: Vec::new(), tokens: vec![(token, Arc::new(binding))], reader: Some(Secret::new(READER)) };
+    bench(access, Fake::default(), limits())
+}
+
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Answer {
+    fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|e| panic!("{e}: {:?}", self.body))
+    }
+
+    fn code(&self) -> (u16, String) {
+        (self.status.as_u16(), self.json()["code"].as_str().unwrap_or_default().to_owned())
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).expect("text")
+    }
+}
+
+impl Bench {
+    pub(crate) async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Answer {
+        let mut request = Request::builder().method(method).uri(path);
+        if !headers.iter().any(|(name, _)| *name == "host") {
+            request = request.header("host", "127.0.0.1:8687");
+        }
+        for (name, value) in headers.iter().filter(|(_, value)| !value.is_empty()) {
+            request = request.header(*name, *value);
+        }
+        let response = self.router.clone().oneshot(request.body(body.into()).unwrap()).await.unwrap();
+        let (parts, body) = response.into_parts();
+        Answer { status: parts.status, headers: parts.headers, body: body.collect().await.unwrap().to_bytes() }
+    }
+
+    pub(crate) async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        self.ask("GET", path, headers, Body::empty()).await
+    }
+
+    async fn push(&self, headers: &[(&str, &str)], body: impl Into<Body>) -> Answer {
+        self.ask("POST", "/v1/events", headers, body).await
+    }
+
+    fn batch(&self) -> Batch {
+        self.fake.batches.lock().unwrap().pop().expect("something was taken")
+    }
+}
+
+fn gzip(text: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(text).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[tokio::test]
+async fn bodies_are_cut_into_records() {
+    let bench = loopback();
+    let check = async |kind: &str, body: &str, expected: &[(u64, &str)]| {
+        let answer = bench.push(&[("content-type", kind)], body.to_owned()).await;
+        assert_eq!(answer.status, 200, "{body}: {}", answer.text());
+        let batch = bench.batch();
+        let got: Vec<(u64, &str)> = batch.lines.iter().map(|l| (l.line, std::str::from_utf8(&l.bytes).unwrap())).collect();
+        assert_eq!(got, expected, "{kind} {body}");
+    };
+    check("application/x-ndjson", "{\"a\":1}\r\n\n  \n{\"a\":2}", &[(1, "{\"a\":1}"), (4, "{\"a\":2}")]).await;
+    check("", "\u{feff}{\"a\":1}\n{\"a\":2}\n", &[(1, "{\"a\":1}"), (2, "{\"a\":2}")]).await;
+    check("application/json; charset=utf-8", " [{\"a\":1}, 2 ,[3]]\n", &[(1, "{\"a\":1}"), (2, "2"), (3, "[3]")]).await;
+    check("application/json", "{\n \"a\": 1\n}\n", &[(1, "{\n \"a\": 1\n}\n")]).await;
+    check("application/json", "[1]\n[2]\n", &[(1, "[1]"), (2, "[2]")]).await;
+    check("application/x-ndjson", "[1]\n[2]\n", &[(1, "[1]"), (2, "[2]")]).await;
+    check("application/json", "[]", &[]).await;
+}
+
+#[tokio::test]
+async fn packed_bodies_are_read_to_their_last_member() {
+    let bench = loopback();
+    let members = [gzip(b"{\"a\":1}\n"), gzip(b"{\"a\":2}\n"), gzip(b"{\"a\":3}\n")].concat();
+    assert_eq!(bench.push(&[("content-encoding", "gzip")], members).await.json(), json!({"accepted": 3, "rejected": []}));
+    let frames = [&b"{\"a\":1}\n"[..], b"{\"a\":2}\n"].map(|text| zstd::encode_all(text, 3).unwrap()).concat();
+    assert_eq!(bench.push(&[("content-encoding", "zstd")], frames).await.json(), json!({"accepted": 2, "rejected": []}));
+    for (encoding, body) in [("gzip", b"{}".to_vec()), ("gzip", gzip(b"{\"a\":1}")[..12].to_vec()), ("zstd", vec![1, 2, 3, 4, 5])] {
+        assert_eq!(bench.push(&[("content-encoding", encoding)], body).await.code(), (400, "bad_encoding".to_owned()));
+    }
+}
+
+#[tokio::test]
+async fn too_much_is_refused_before_it_costs() {
+    let bench = loopback();
+    let too_large = (413, "too_large".to_owned());
+    assert_eq!(bench.push(&[], " ".repeat(5000)).await.code(), too_large);
+    assert_eq!(bench.push(&[("content-length", "5000")], "{}").await.code(), too_large);
+    let chunks = futures_util::stream::iter((0..10).map(|_| Ok::<_, std::io::Error>(Bytes::from(vec![b' '; 1000]))));
+    assert_eq!(bench.push(&[], Body::from_stream(chunks)).await.code(), too_large);
+    let bomb = gzip(&vec![b' '; 2_000_000]);
+    assert!(bomb.len() < 4096);
+    assert_eq!(bench.push(&[("content-encoding", "gzip")], bomb).await.code(), too_large);
+    let bomb = zstd::encode_all(&vec![b' '; 2_000_000][..], 3).unwrap();
+    assert_eq!(bench.push(&[("content-encoding", "zstd")], bomb).await.code(), too_large);
+    for body in ["1\n".repeat(60), format!("[{}1]", "1,".repeat(60))] {
+        assert_eq!(bench.push(&[], body).await.code(), too_large);
+    }
+    // A frame that asks for a window of 128 MiB.
+    let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
+    encoder.window_log(27).unwrap();
+    encoder.include_contentsize(false).unwrap();
+    encoder.write_all(b"{\"a\":1}").unwrap();
+    encoder.flush().unwrap();
+    encoder.write_all(b"\n").unwrap();
+    assert_eq!(bench.push(&[("content-encoding", "zstd")], encoder.finish().unwrap()).await.code(), (400, "bad_encoding".to_owned()));
+    assert!(bench.fake.batches.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn one_bad_line_costs_that_line() {
+    let bench = loopback();
+    let body = format!("{{\"a\":1}}\n{{\"long\":\"{}\"}}\nnot json\n{{\"a\":2}}\n", "x".repeat(200));
+    let answer = bench.push(&[], body).await;
+    assert_eq!(answer.status, 200);
+    let rejected = json!([{"line": 2, "code": "too_long", "message": "no"}, {"line": 3, "code": "not_json", "message": "no"}]);
+    assert_eq!(answer.json(), json!({"accepted": 2, "rejected": rejected}));
+    let answer = bench.push(&[], "[{\"a\":1}, {\"a\":2}, {\"a\"").await;
+    assert_eq!(answer.json(), json!({"accepted": 2, "rejected": [{"line": 3, "code": "not_json", "message": "no"}]}));
+    assert_eq!(bench.batch().lines[2].bytes, ", {\"a\"");
+}
+
+#[tokio::test]
+async fn nothing_readable_is_a_bad_request() {
+    let bench = loopback();
+    let answer = bench.push(&[], "one\ntwo\n").await;
+    assert_eq!((answer.code(), answer.json()["rejected"].as_array().map(Vec::len)), ((400, "nothing_read".to_owned()), Some(2)));
+    assert_eq!(bench.push(&[], "\n \n").await.code(), (400, "empty_body".to_owned()));
+    let refused = bench.push(&[], "\"readable, and of the future\"\n").await;
+    assert_eq!((refused.status.as_u16(), refused.json()["accepted"].as_u64()), (200, Some(0)));
+}
+
+#[tokio::test]
+async fn types_encodings_and_queries_that_are_not_read() {
+    let bench = loopback();
+    let unsupported = (415, "unsupported".to_owned());
+    for kind in
+        ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/cloudevents+avro", "text/html"]
+    {
+        assert_eq!(bench.push(&[("content-type", kind)], "{}").await.code(), unsupported, "{kind}");
+    }
+    for encoding in ["br", "gzip, gzip", "deflate"] {
+        assert_eq!(bench.push(&[("content-encoding", encoding)], "{}").await.code(), unsupported, "{encoding}");
+    }
+    let ask = async |query: &str| bench.ask("POST", &format!("/v1/events?{query}"), &[], "{}").await.code();
+    assert_eq!(ask("fromat=canonical").await, (400, "bad_query".to_owned()));
+    assert_eq!(ask("tenant=a%7Cb").await, (400, "bad_tenant".to_owned()));
+    *bench.fake.refuse.lock().unwrap() = Some(Refused::UnknownFormat("crm".to_owned()));
+    assert_eq!(ask("format=crm").await, (400, "unknown_format".to_owned()));
+    assert_eq!(ask("format=hubspot&tenant=acme").await.0, 200);
+    let batch = bench.batch();
+    assert_eq!((batch.format.as_str(), batch.tenant.as_str(), batch.binding.is_none()), ("hubspot", "acme", true));
+}
+
+#[tokio::test]
+async fn cloud_events_keep_their_attributes() {
+    let bench = loopback();
+    let structured = "{\"specversion\":\"1.0\",\n\"data\":{}}";
+    bench.push(&[("content-type", "application/cloudevents+json")], structured).await;
+    assert_eq!(bench.batch().lines[0].bytes, structured);
+    bench.push(&[("content-type", "application/cloudevents-batch+json")], "[{\"id\":1},{\"id\":2}]").await;
+    assert_eq!(bench.batch().lines.len(), 2);
+    bench.push(&[("content-type", "application/json"), ("ce-specversion", "1.0"), ("ce-id", "x-1"), ("x-other", "1")], "{\n}").await;
+    let batch = bench.batch();
+    let names: Vec<&str> = batch.headers.keys().map(String::as_str).collect();
+    assert_eq!((batch.lines.len(), names), (1, vec!["ce-id", "ce-specversion", "content-type"]));
+}
+
+#[tokio::test]
+async fn a_file_says_where_its_lines_stood() {
+    let bench = loopback();
+    let digest = "a".repeat(64);
+    bench.push(&[("filin-origin", &digest), ("filin-first-line", "100")], "{}\n\n{}\n").await;
+    let origins: Vec<u64> = bench.batch().lines.iter().map(|l| l.origin.as_ref().expect("given").1).collect();
+    assert_eq!(origins, [100, 102]);
+    let bad = (400, "bad_origin".to_owned());
+    for headers in [
+        vec![("filin-origin", digest.as_str())],
+        vec![("filin-first-line", "1")],
+        vec![("filin-origin", &digest), ("filin-first-line", "-1")],
+        vec![("filin-origin", "../../etc/passwd"), ("filin-first-line", "1")],
+    ] {
+        assert_eq!(bench.push(&headers, "{}").await.code(), bad, "{headers:?}");
+    }
+}
+
+#[tokio::test]
+async fn busy_and_away_say_when_to_come_again() {
+    let bench = loopback();
+    *bench.fake.refuse.lock().unwrap() = Some(Refused::Busy(Duration::from_millis(2500)));
+    let answer = bench.push(&[], "{}").await;
+    assert_eq!((answer.code(), &answer.headers["retry-after"]), ((429, "busy".to_owned()), &HeaderValue::from_static("2")));
+    *bench.fake.refuse.lock().unwrap() = Some(Refused::Away("host db-7 refused".to_owned()));
+    let answer = bench.push(&[], "{}").await;
+    assert_eq!((answer.code(), &answer.headers["retry-after"]), ((503, "away".to_owned()), &HeaderValue::from_static("5")));
+    assert!(!answer.text().contains("db-7"), "details stay in the log");
+}
+
+#[tokio::test]
+async fn so_many_bodies_at_once_and_no_more() {
+    let hold = CancellationToken::new();
+    let bench = bench(Access { loopback: true, ..Access::default() }, Fake { hold: Some(hold.clone()), ..Fake::default() }, limits());
+    let mut first = Box::pin(bench.push(&[], "{}"));
+    // The first one takes the only place before it waits.
+    assert!(futures_util::poll!(first.as_mut()).is_pending());
+    assert_eq!(bench.push(&[], "{}").await.code(), (429, "busy".to_owned()));
+    hold.cancel();
+    assert_eq!(first.await.status, 200);
+    assert_eq!(bench.push(&[], "{}").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_tokens_binding_wins() {
+    let bench = public();
+    let bearer = format!("Bearer {TOKEN}");
+    let auth = [("authorization", bearer.as_str())];
+    for headers in
+        [vec![], vec![("authorization", "Bearer 0123456789abcdef0124")], vec![("authorization", "Bearer ")], vec![("authorization", TOKEN)]]
+    {
+        let answer = bench.push(&headers, "{}").await;
+        assert_eq!(answer.code(), (401, "unauthorized".to_owned()), "{headers:?}");
+        assert!(answer.headers.contains_key("www-authenticate"));
+    }
+    assert_eq!(bench.ask("POST", "/v1/events?tenant=rival", &auth, "{}").await.code(), (403, "wrong_tenant".to_owned()));
+    for path in ["/v1/events", "/v1/events?tenant=acme", "/v1/events?format=hubspot"] {
+        assert_eq!(bench.ask("POST", path, &auth, "{}").await.status, 200);
+        let batch = bench.batch();
+        assert_eq!((batch.tenant.as_str(), batch.format.as_str(), batch.binding.is_some()), ("acme", "bitrix24", true));
+    }
+}
+
+#[tokio::test]
+async fn alerts_beyond_loopback_need_the_readers_token() {
+    let bench = public();
+    let basic = format!("Basic {}", base64::Engine::encode(&base64::engine::general_purpose::STANDARD, format!("me:{READER}")));
+    for path in ["/v1/alerts", "/v1/alerts/7a0c", "/v1/managers?tenant=acme", "/v1/status", "/"] {
+        assert_eq!(bench.get(path, &[]).await.code(), (401, "unauthorized".to_owned()), "{path}");
+        let pusher = format!("Bearer {TOKEN}");
+        assert_eq!(bench.get(path, &[("authorization", &pusher)]).await.status, 401, "who pushes does not read: {path}");
+        let reader = format!("Bearer {READER}");
+        assert_eq!(bench.get(path, &[("authorization", &reader)]).await.status, 200, "{path}");
+        assert_eq!(bench.get(path, &[("authorization", &basic)]).await.status, 200, "{path}");
+    }
+    for path in ["/healthz", "/readyz", "/metrics", "/openapi.json"] {
+        assert_eq!(bench.get(path, &[]).await.status, 200, "{path}");
+    }
+    let nobody = super::tests::bench(Access::default(), Fake::default(), limits());
+    assert_eq!(nobody.get("/v1/alerts", &[]).await.code(), (403, "reading_off".to_owned()));
+}
+
+#[test]
+fn beyond_loopback_a_token_is_needed() {
+    let open: std::net::SocketAddr = "0.0.0.0:8687".parse().unwrap();
+    assert!(Access::default().guard(open).is_err());
+    assert!(Access::default().guard("[::1]:8687".parse().unwrap()).is_ok());
+    assert!(Access::default().guard("127.0.0.2:0".parse().unwrap()).is_ok());
+}
+
+#[tokio::test]
+async fn names_that_were_made_to_point_here_are_refused() {
+    let access = Access { loopback: true, hosts: vec!["filin.corp.example".to_owned()], ..Access::default() };
+    let bench = bench(access, Fake::default(), limits());
+    for host in ["127.0.0.1", "127.0.0.1:8687", "localhost:1", "LOCALHOST", "[::1]:8687", "[::1]", "filin.corp.example:443", "127.5.5.5"] {
+        assert_eq!(bench.get("/healthz", &[("host", host)]).await.status, 200, "{host}");
+    }
+    for host in [
+        "",
+        "evil.example",
+        "evil.example:8687",
+        "127.0.0.1.evil.example",
+        "localhost.evil.example",
+        "10.0.0.1",
+        "[::2]:1",
+        "127.0.0.1:80:80",
+    ] {
+        assert_eq!(bench.get("/healthz", &[("host", host)]).await.code(), (403, "foreign_host".to_owned()), "{host}");
+    }
+    assert_eq!(public().get("/healthz", &[("host", "filin.example")]).await.status, 200);
+}
+
+#[tokio::test]
+async fn other_sites_pages_get_nothing() {
+    let bench = loopback();
+    let cross = ("sec-fetch-site", "cross-site");
+    for path in ["/", "/v1/alerts", "/metrics", "/assets/filin.js"] {
+        assert_eq!(bench.get(path, &[cross]).await.code(), (403, "cross_site".to_owned()), "{path}");
+    }
+    assert_eq!(bench.push(&[cross], "{}").await.code(), (403, "cross_site".to_owned()));
+    let link = [cross, ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")];
+    assert_eq!(bench.get("/", &link).await.status, 200, "a link in a message opens the page");
+    assert_eq!(bench.get("/v1/alerts", &link).await.status, 403);
+    assert_eq!(bench.get("/", &[link[0], link[1], ("sec-fetch-dest", "iframe")]).await.status, 403);
+    for site in ["same-origin", "none"] {
+        assert_eq!(bench.get("/", &[("sec-fetch-site", site)]).await.status, 200);
+    }
+    for path in ["/", "/v1/alerts", "/v1/nothing", "/healthz"] {
+        let headers = bench.get(path, &[("origin", "http://evil.example")]).await.headers;
+        assert!(!headers.contains_key("access-control-allow-origin"), "{path}");
+        assert!(headers["content-security-policy"].to_str().unwrap().starts_with("default-src 'none'"), "{path}");
+        assert_eq!(headers["x-content-type-options"], "nosniff");
+        assert_eq!(headers["cache-control"], "no-store");
+    }
+}
+
+#[tokio::test]
+async fn questions_become_filters() {
+    let bench = loopback();
+    let path = "/v1/alerts?tenant=acme&manager=MFRGGZDFMY&since=2026-03-12T09:00:00%2B03:00&severity=high&limit=7";
+    assert_eq!(bench.get(path, &[]).await.json()["alerts"][0]["manager_alias"], "MFRGGZDFMY");
+    let expected = Filter {
+        tenant: Some("acme".to_owned()),
+        manager: Some("MFRGGZDFMY".to_owned()),
+        severities: vec!["high".to_owned(), "critical".to_owned()],
+        since: Some(1_773_295_200_000),
+        limit: 7,
+    };
+    assert_eq!(bench.shelf.asked.lock().unwrap().pop(), Some(expected));
+    for query in ["limit=0", "limit=1001", "limit=x", "severity=huge", "since=yesterday", "tennant=acme"] {
+        assert_eq!(bench.get(&format!("/v1/alerts?{query}"), &[]).await.code(), (400, "bad_query".to_owned()), "{query}");
+    }
+    assert_eq!(bench.get("/v1/alerts/none", &[]).await.code(), (404, "not_found".to_owned()));
+    let away = bench.get("/v1/managers", &[]).await;
+    assert_eq!(away.code(), (503, "away".to_owned()));
+    assert!(!away.text().contains("secret host"));
+}
+
+#[tokio::test]
+async fn readiness_says_what_is_missing() {
+    let bench = loopback();
+    assert_eq!(bench.get("/readyz", &[]).await.status, 200);
+    bench.status.send_modify(|status| status.missing = vec!["restore", "reference"]);
+    let answer = bench.get("/readyz", &[]).await;
+    assert_eq!((answer.status.as_u16(), answer.text()), (503, "not ready: restore, reference\n"));
+    assert_eq!(bench.get("/healthz", &[]).await.status, 200);
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_told_in_json_and_counted() {
+    let bench = loopback();
+    assert_eq!(bench.get("/v1/nothing/here", &[]).await.code(), (404, "not_found".to_owned()));
+    assert_eq!(bench.get("/v1/events", &[]).await.code(), (405, "method_not_allowed".to_owned()));
+    assert_eq!(bench.ask("DELETE", "/v1/alerts/7a0c", &[], Body::empty()).await.status, 405);
+    let text = bench.metrics.text();
+    for line in [
+        "filin_api_requests_total{route=\"unknown\",status=\"4xx\"} 1",
+        "filin_api_requests_total{route=\"/v1/events\",status=\"4xx\"} 1",
+        "filin_api_requests_total{route=\"/v1/alerts/{id}\",status=\"4xx\"} 1",
+        "filin_api_requests_total{route=\"/\",status=\"2xx\"} 0",
+    ] {
+        assert!(text.lines().any(|l| l == line), "{line} is missing in\n{text}");
+    }
+}
+
+#[tokio::test]
+async fn other_roles_have_other_routes() {
+    let parts = bench(Access::default(), Fake::default(), limits());
+    let (_, status) = watch::channel(Status::default());
+    let access = Access { loopback: true, ..Access::default() };
+    let metrics = Metrics::new(&Registry::new(), &Labels { controls: &[], severities: &[], reasons: &[] });
+    let router = router(Parts { ingest: None, reader: None, status, metrics, access, limits: limits() });
+    let bench = Bench { router, ..parts };
+    assert_eq!(bench.push(&[], "{}").await.code(), (404, "not_found".to_owned()));
+    assert_eq!(bench.get("/v1/alerts", &[]).await.code(), (404, "not_found".to_owned()));
+    assert_eq!(bench.get("/healthz", &[]).await.status, 200);
+}
+
+#[test]
+fn the_description_names_every_route_and_no_other() {
+    let document: Value = serde_json::from_str(openapi::DOCUMENT).unwrap();
+    let described: Vec<&String> = document["paths"].as_object().unwrap().keys().collect();
+    let mut there: Vec<&str> = routes().iter().map(|(path, _)| *path).collect();
+    there.sort_unstable();
+    assert_eq!(described, there);
+    assert_eq!(document["info"]["version"], env!("CARGO_PKG_VERSION"));
+}
+
+#[tokio::test]
+async fn answers_are_as_described() {
+    let document: Value = serde_json::from_str(openapi::DOCUMENT).unwrap();
+    let bench = loopback();
+    bench.status.send_modify(|status| {
+        status.sources.push(SourceStatus {
+            name: "crm".to_owned(),
+            kind: crate::ops::metrics::Source::Kafka,
+            format: "bitrix24".to_owned(),
+            records: 3,
+            behind: Some(1),
+        });
+        status.tenants.push(TenantStatus { tenant: "acme".to_owned(), watermark: Some(Timestamp::default()), log_offset: None });
+    });
+    let check = async |method: &str, path: &str, route: &str, body: &str| {
+        let answer = bench.ask(method, path, &[], body.to_owned()).await;
+        let operation = &document["paths"][route][method.to_lowercase()];
+        let mut described = &operation["responses"][answer.status.as_str()];
+        assert!(described.is_object(), "{method} {path} answers {}, which is not described", answer.status);
+        if let Some(reference) = described["$ref"].as_str() {
+            described = document.pointer(&reference[1..]).expect("the reference leads somewhere");
+        }
+        let mut schema = described["content"]["application/json"]["schema"].clone();
+        schema["components"] = document["components"].clone();
+        let validator = jsonschema::validator_for(&schema).unwrap();
+        let problems: Vec<String> = validator.iter_errors(&answer.json()).map(|e| format!("{}: {e}", e.instance_path())).collect();
+        assert!(problems.is_empty(), "{method} {path}: {problems:?}");
+        if described["headers"]["Retry-After"].is_object() {
+            assert!(answer.headers.contains_key("retry-after"), "{method} {path}");
+        }
+    };
+    check("POST", "/v1/events", "/v1/events", "{}\nx\n").await;
+    check("POST", "/v1/events", "/v1/events", "x\n").await;
+    check("POST", "/v1/events", "/v1/events", &" ".repeat(5000)).await;
+    *bench.fake.refuse.lock().unwrap() = Some(Refused::Busy(Duration::ZERO));
+    check("POST", "/v1/events", "/v1/events", "{}").await;
+    check("GET", "/v1/alerts", "/v1/alerts", "").await;
+    check("GET", "/v1/alerts?limit=0", "/v1/alerts", "").await;
+    check("GET", "/v1/alerts/7a0c", "/v1/alerts/{id}", "").await;
+    check("GET", "/v1/alerts/none", "/v1/alerts/{id}", "").await;
+    check("GET", "/v1/managers?tenant=acme", "/v1/managers", "").await;
+    check("GET", "/v1/managers", "/v1/managers", "").await;
+    check("GET", "/v1/status", "/v1/status", "").await;
+}
+
+/// A listener with the router behind it.
+async fn listen(limits: Limits) -> (std::net::SocketAddr, CancellationToken, tokio::task::JoinHandle<std::io::Result<()>>) {
+    let bench = bench(Access { loopback: true, ..Access::default() }, Fake::default(), limits);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, shutdown) = (listener.local_addr().unwrap(), CancellationToken::new());
+    (address, shutdown.clone(), tokio::spawn(serve(listener, bench.router, shutdown)))
+}
+
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// What is answered to raw bytes until the connection closes.
+async fn talk(address: std::net::SocketAddr, bytes: &str) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut client = tokio::net::TcpStream::connect(address).await.unwrap();
+    client.write_all(bytes.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    tokio::time::timeout(DEADLINE, client.read_to_string(&mut answer)).await.expect("closed in time").unwrap();
+    answer
+}
+
+#[tokio::test]
+async fn a_listener_answers_and_ends_when_asked() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let (address, shutdown, server) = listen(limits()).await;
+    let request = "POST /v1/events HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}";
+    let answer = talk(address, request).await;
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("{\"accepted\":1,\"rejected\":[]}"), "{answer}");
+
+    // A connection that is kept for a next request does not hold up the end.
+    let mut kept = tokio::net::TcpStream::connect(address).await.unwrap();
+    kept.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"alive\n") {
+        assert_ne!(tokio::time::timeout(DEADLINE, kept.read_buf(&mut answer)).await.expect("in time").unwrap(), 0, "{answer:?}");
+    }
+    shutdown.cancel();
+    tokio::time::timeout(DEADLINE, server).await.expect("ends in time").unwrap().unwrap();
+    assert_eq!(kept.read(&mut [0; 8]).await.unwrap(), 0, "closed");
+    assert!(tokio::net::TcpStream::connect(address).await.is_err(), "nobody listens any more");
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_is_given_up() {
+    let (address, shutdown, server) = listen(Limits { arrival: Duration::from_millis(50), ..limits() }).await;
+    let request = "POST /v1/events HTTP/1.1\r\nhost: localhost\r\ncontent-length: 10\r\nconnection: close\r\n\r\n{}";
+    let answer = talk(address, request).await;
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    shutdown.cancel();
+    server.await.unwrap().unwrap();
+}

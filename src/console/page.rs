@@ -284,7 +284,7 @@ impl Page {
 
     /// The address of this page in a language, with these filters.
     fn query(&self, lang: Lang, severity: Option<Severity>, manager: Option<&str>) -> String {
-        let mut query = form_urlencoded::Serializer::new("/?".to_owned());
+        let mut query = form_urlencoded::Serializer::for_suffix("/?".to_owned(), 2);
         // The language stays in links only where it was chosen.
         if self.asked.lang.is_some() || lang != self.lang {
             query.append_pair("lang", lang.tag());

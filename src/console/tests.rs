@@ -1,1 +1,62 @@
+use crate::api::tests::{Bench, loopback};
 
+/// The page as a browser asks for it.
+async fn page(bench: &Bench, path: &str, language: &str) -> String {
+    let answer = bench.get(path, &[("accept-language", language)]).await;
+    assert_eq!(answer.status, 200, "{path}");
+    assert!(answer.headers["content-type"].to_str().is_ok_and(|kind| kind.starts_with("text/html")));
+    answer.text().to_owned()
+}
+
+#[tokio::test]
+async fn shows_alerts_by_pseudonym_only() {
+    let html = page(&loopback(), "/", "en").await;
+    for text in [
+        "900 records left, 12 are usual",
+        "900 records were exported",
+        "MFRGGZDFMY",
+        "2026-03-12 09:20 UTC",
+        "/v1/alerts/7a0c1a3e",
+        "bulk_export",
+    ] {
+        assert!(html.contains(text), "{text} is missing");
+    }
+    assert!(!html.contains("u-17"), "ids of people do not show");
+    assert!(html.contains("North &lt;b&gt;") && !html.contains("North <b>"), "what sources say is escaped");
+}
+
+#[tokio::test]
+async fn speaks_the_readers_language() {
+    let bench = loopback();
+    let russian = page(&bench, "/", "ru-RU,ru;q=0.9,en;q=0.5").await;
+    assert!(russian.contains("<html lang=\"ru\">") && russian.contains("ru 900 records left") && russian.contains("Оповещения"));
+    let english = page(&bench, "/?lang=en&manager=MFRGGZDFMY", "ru").await;
+    assert!(english.contains("<html lang=\"en\">") && english.contains("href=\"/?lang=ru&amp;manager=MFRGGZDFMY\""));
+    assert!(page(&bench, "/?lang=xx&severity=huge", "de").await.contains("<html lang=\"en\">"));
+}
+
+#[tokio::test]
+async fn is_strict_about_what_it_loads() {
+    let html = page(&loopback(), "/", "en").await;
+    for forbidden in [" style=", "<style", " onclick=", "javascript:", "http-equiv", "src=\"http", "href=\"//"] {
+        assert!(!html.contains(forbidden), "{forbidden}");
+    }
+    for asset in ["filin.css", "filin.js", "filin.svg"] {
+        assert!(html.contains(&format!("/assets/{asset}")));
+        assert_eq!(loopback().get(&format!("/assets/{asset}"), &[]).await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn says_what_is_missing_before_it_is_ready() {
+    let bench = loopback();
+    bench.status.send_modify(|status| status.missing = vec!["restore"]);
+    let html = page(&bench, "/", "en").await;
+    assert!(html.contains("starting") && html.contains("restore") && !html.contains("MFRGGZDFMY"));
+}
+
+#[tokio::test]
+async fn hostile_filters_are_only_text() {
+    let html = page(&loopback(), "/?manager=%22%3E%3Cscript%3Ealert(1)%3C/script%3E&tenant=%27", "en").await;
+    assert!(!html.contains("<script>alert"), "{html}");
+}
