@@ -6,6 +6,7 @@ mod diff;
 mod embedded;
 mod evaluate;
 mod explain;
+mod known;
 mod normalise;
 mod push;
 mod replay;
