@@ -1,1 +1,210 @@
-//! Tests of `reference`.
+//! The engine against the executable reference of its statistics: streams, traces and alerts to 1e-6.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+};
+
+use filin::{
+    directory::{self, Directory, load},
+    engine::{AlertVersion, Effect, Policy, Record, Tenant, Trace, Verdict, VerdictKind},
+    event::{Date, Enriched, Event, Timestamp},
+};
+use serde_json::Value;
+
+const ZONE: &str = "Europe/Moscow";
+
+fn root() -> PathBuf {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/reference");
+    assert!(path.is_dir(), "the reference is missing: put shared/ beside the checkout ({})", path.display());
+    path
+}
+
+fn lines(path: &Path) -> Vec<String> {
+    let file = std::fs::File::open(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let reader: Box<dyn BufRead> = if path.extension().is_some_and(|e| e == "gz") {
+        Box::new(BufReader::new(flate2::read::MultiGzDecoder::new(file)))
+    } else {
+        Box::new(BufReader::new(file))
+    };
+    reader.lines().map(|l| l.expect("text")).filter(|l| !l.trim().is_empty()).collect()
+}
+
+fn value(line: &str) -> Value {
+    serde_json::from_str(line).expect("JSON")
+}
+
+fn text<'a>(row: &'a Value, key: &str) -> &'a str {
+    row[key].as_str().unwrap_or_else(|| panic!("{key} in {row}"))
+}
+
+/// The records of a stream's log, in order: policy, users, then events with the verdicts between them.
+pub(crate) fn records(stream: &str) -> Vec<Record> {
+    let folder = root().join("streams").join(stream);
+    let (mut directory, mut records) = (Directory::default(), Vec::new());
+    records.push(Record::Policy(Policy { zone: ZONE.to_owned(), ..Policy::default() }));
+    let mut users = load::file::<directory::User>(&folder.join("users.csv")).expect("users").rows;
+    users.sort_by(|a, b| (&a.id, a.valid_from).cmp(&(&b.id, b.valid_from)));
+    for user in users {
+        directory.insert_user(user.clone()).expect("a known zone");
+        records.push(Record::User(Box::new(user)));
+    }
+    for client in load::file::<directory::Client>(&folder.join("clients.csv")).expect("clients").rows {
+        directory.insert_client(client);
+    }
+    for order in load::file::<directory::Order>(&folder.join("orders.csv")).expect("orders").rows {
+        directory.insert_order(order);
+    }
+    let mut verdicts: Vec<Value> = lines(&folder.join("verdicts.jsonl")).iter().map(|l| value(l)).collect();
+    verdicts.reverse();
+    let mut watermark = Timestamp::MIN;
+    for line in lines(&folder.join("events.jsonl.gz")) {
+        let event: Event = serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line}"));
+        watermark = watermark.max(event.time);
+        while let Some(v) = verdicts.last()
+            && Timestamp::parse(text(v, "at")).expect("a time") <= watermark
+        {
+            records.push(Record::Verdict(Verdict {
+                alert_id: String::new(),
+                manager: text(v, "manager").to_owned(),
+                days: vec![Date::parse(text(v, "day")).expect("a date")],
+                verdict: VerdictKind::TruePositive,
+                drip: Vec::new(),
+                at: watermark,
+                by: "reference".to_owned(),
+            }));
+            verdicts.pop();
+        }
+        let enrich = directory::enrich(&directory, &event, ZONE, "");
+        records.push(Record::Event(Box::new(Enriched { event, enrich, origin: None })));
+    }
+    records
+}
+
+fn run(stream: &str) -> (HashMap<String, Trace>, Vec<AlertVersion>) {
+    let (mut tenant, mut effects) = (Tenant::new("default"), Vec::new());
+    let (mut traces, mut alerts) = (HashMap::new(), Vec::new());
+    for record in records(stream) {
+        effects.clear();
+        tenant.apply(&record, &mut effects);
+        let Record::Event(e) = &record else { continue };
+        let scored = effects.iter().any(|e| matches!(e, Effect::Stored { late } if late.as_str() != "unscored"));
+        if scored {
+            // Of two events with one id, the later one's trace is the one that the reference keeps.
+            traces.insert(format!("{} {}", e.event.id, e.enrich.manager), tenant.last_trace().clone());
+        }
+        alerts.extend(effects.drain(..).filter_map(|e| if let Effect::Alert(a) = e { Some(*a) } else { None }));
+    }
+    (traces, alerts)
+}
+
+fn close(expected: f64, actual: f64) -> bool {
+    (expected - actual).abs() <= 1e-6 * 1.0_f64.max(expected.abs()).max(actual.abs())
+}
+
+fn check(what: &str, differences: &mut Vec<String>, expected: &Value, actual: &[f64]) {
+    let expected: Vec<f64> = match expected {
+        Value::Array(list) => list.iter().map(|v| v.as_f64().expect("a number")).collect(),
+        one => vec![one.as_f64().expect("a number")],
+    };
+    if expected.len() != actual.len() {
+        differences.push(format!("{what}: expected {} numbers, got {}", expected.len(), actual.len()));
+    }
+    for (i, (e, a)) in expected.iter().zip(actual).enumerate() {
+        if !close(*e, *a) {
+            differences.push(format!("{what}[{i}]: expected {e}, got {a}"));
+        }
+    }
+}
+
+fn compare(stream: &str) {
+    let (traces, alerts) = run(stream);
+    let folder = root().join("expected").join(stream);
+    let mut differences = Vec::new();
+    let expected = lines(&folder.join("trace.jsonl.gz"));
+    assert!(expected.len() > 100, "{stream}: {} traces", expected.len());
+    for line in &expected {
+        let row = value(line);
+        let key = format!("{} {}", text(&row, "id"), text(&row, "manager"));
+        let Some(t) = traces.get(&key) else {
+            differences.push(format!("{key} was not scored"));
+            continue;
+        };
+        if t.day.to_string() != text(&row, "day") || Value::Bool(t.late) != row["late"] || u64::from(t.level) != row["level"] {
+            differences.push(format!(
+                "{key}: day {} late {} level {}: expected {} {} {}",
+                t.day, t.late, t.level, row["day"], row["late"], row["level"]
+            ));
+        }
+        for (name, actual) in [("x", &t.x[..]), ("raw", &t.raw), ("r", &t.r), ("s", &t.s), ("v", &t.v), ("theta", &t.theta)] {
+            check(&format!("{key} {name}"), &mut differences, &row[name], actual);
+        }
+        check(&format!("{key} S"), &mut differences, &row["S"], &[t.score]);
+        check(&format!("{key} S0"), &mut differences, &row["S0"], &[t.behaviour]);
+    }
+    let expected: Vec<Value> = lines(&folder.join("alerts.jsonl")).iter().map(|l| value(l)).collect();
+    let mut actual: BTreeMap<(String, String, u64), &AlertVersion> = BTreeMap::new();
+    for a in &alerts {
+        actual.insert((a.manager.clone().expect("a manager"), a.opened_at.to_string(), u64::from(a.version)), a);
+    }
+    for row in &expected {
+        let key = (text(row, "manager").to_owned(), text(row, "opened_at").to_owned(), row["version"].as_u64().expect("a version"));
+        match actual.remove(&key) {
+            Some(a) => same_alert(&format!("{key:?}"), &mut differences, row, a),
+            None => differences.push(format!("{key:?} is missing")),
+        }
+    }
+    differences.extend(actual.keys().map(|key| format!("{key:?} is one too many")));
+    let n = differences.len();
+    differences.truncate(20);
+    assert!(n == 0, "{stream}: {n} differences\n{}", differences.join("\n"));
+}
+
+fn same_alert(key: &str, differences: &mut Vec<String>, row: &Value, a: &AlertVersion) {
+    let parts = row["contributions"].as_array().expect("a list");
+    let ours = serde_json::json!({
+        "tenant": a.tenant, "manager": a.manager, "time": a.time, "opened_at": a.opened_at, "version": a.version, "notify": a.notify,
+        "severity": a.severity, "bits": a.bits, "kind": a.kind, "controls": a.controls,
+    });
+    for (field, value) in ours.as_object().expect("an object") {
+        if row[field] != *value {
+            differences.push(format!("{key} {field}: expected {}, got {value}", row[field]));
+        }
+    }
+    check(&format!("{key} S"), differences, &row["S"], &[-a.ln_p]);
+    check(&format!("{key} records"), differences, &row["records"], &[a.records as f64]);
+    check(&format!("{key} clients"), differences, &row["clients"], &[a.clients as f64]);
+    let score = (row["score"].as_f64().expect("a number") * 10.0 + 1e-9).floor() / 10.0;
+    check(&format!("{key} score"), differences, &score.into(), &[a.score]);
+    assert_eq!(a.contributions.iter().map(|c| c.bits).sum::<u64>(), a.bits, "{key}: contributions add up");
+    if parts.len() != a.contributions.len() {
+        differences.push(format!("{key}: expected {} contributions, got {}", parts.len(), a.contributions.len()));
+    }
+    for (part, c) in parts.iter().zip(&a.contributions) {
+        if part["family"] != c.family || part["detector"] != c.detector || part["bits"] != c.bits {
+            differences.push(format!("{key}: expected {part}, got {c:?}"));
+        }
+        check(&format!("{key} observed"), differences, &part["observed"], &[c.observed]);
+        if !part["usual"].is_null() {
+            check(&format!("{key} usual"), differences, &part["usual"], &[c.expected]);
+        }
+        let spoken = c.bits as f64 >= 0.05 * a.bits as f64;
+        assert_eq!(c.sentence.is_some(), spoken, "{key}: sentences from 5 % on");
+    }
+}
+
+#[test]
+fn minimal() {
+    compare("minimal");
+}
+
+#[test]
+fn company() {
+    compare("company");
+}
+
+#[test]
+fn drip() {
+    compare("drip");
+}
