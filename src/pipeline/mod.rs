@@ -1,1 +1,6 @@
 //! Wires sources, log, engine and store: tasks, offsets, backpressure.
+
+pub mod ingest;
+pub mod replay;
+pub mod score;
+pub mod verify;

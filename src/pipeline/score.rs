@@ -1,0 +1,437 @@
+//! Scoring: the log in, effects into ClickHouse, checkpoints.
+//!
+//! One task owns the tenants of its partitions. A checkpoint at an offset is written only when every effect up to it has been
+//! acknowledged; after a crash the span behind the last one is scored again and gives the same rows.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    engine::{Effect, Lateness, LogLine, Record, Tenant, VERSION},
+    event::{DAY_MS, Timestamp},
+    log::{Delivery, Read, Reader},
+    ops::{
+        clock,
+        happening::CheckpointWritten,
+        metrics::{Metrics, Outcome},
+    },
+    store::{
+        self, Alias, persist,
+        rows::{self, Position},
+        state::{self, Checkpoint, ManagerState, TenantState},
+    },
+};
+
+/// How long an event must be recognised as a repeat.
+const KEEP_MS: i64 = 3 * DAY_MS;
+/// So many records are applied between two awaits.
+const STRIDE: usize = 64;
+
+/// When effects and checkpoints are written.
+#[derive(Clone, Copy, Debug)]
+pub struct Cadence {
+    /// Events and signals wait no longer than this.
+    pub flush: Duration,
+    /// ... or until so many rows wait.
+    pub flush_rows: usize,
+    /// Checkpoints are no further apart than this.
+    pub checkpoint: Duration,
+    /// ... or so many records.
+    pub checkpoint_records: u64,
+}
+
+impl Default for Cadence {
+    fn default() -> Self {
+        Self {
+            flush: Duration::from_millis(500),
+            flush_rows: 50_000,
+            checkpoint: Duration::from_secs(30),
+            checkpoint_records: 500_000,
+        }
+    }
+}
+
+/// Why scoring ended before it was told to.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The log.
+    #[error(transparent)]
+    Log(#[from] crate::log::Error),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// A stored state cannot be read.
+    #[error("the state of tenant {tenant} at offset {offset} cannot be restored: {why}")]
+    State {
+        /// Whose.
+        tenant: String,
+        /// Where.
+        offset: u64,
+        /// Why.
+        why: String,
+    },
+}
+
+/// What stands where, for pages and probes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// All assigned partitions are restored and the log was read to the end seen at start.
+    pub caught_up: bool,
+    /// Greatest event time, milliseconds; none before the first event.
+    pub watermark: Option<Timestamp>,
+    /// Records applied since the start.
+    pub applied: u64,
+}
+
+/// The scoring task.
+pub struct Scorer {
+    client: clickhouse::Client,
+    alias: Alias,
+    log_id: String,
+    cadence: Cadence,
+    metrics: Metrics,
+    progress: tokio::sync::watch::Sender<Progress>,
+    partitions: BTreeMap<u32, Partition>,
+    pending: Pending,
+    effects: Vec<Effect>,
+}
+
+/// One partition of the log and the tenants that live in it.
+#[derive(Default)]
+struct Partition {
+    tenants: BTreeMap<String, Tenant>,
+    /// Last applied offset.
+    offset: Option<u64>,
+    /// Offset of the last checkpoint.
+    saved: Option<u64>,
+    /// Generation of the last checkpoint; none: the next one is a full snapshot.
+    generation: Option<u32>,
+    /// Tenants with roll-ups to write.
+    touched: std::collections::BTreeSet<String>,
+}
+
+/// Rows that wait for the next flush.
+#[derive(Default)]
+struct Pending {
+    events: Vec<rows::Event>,
+    raw: Vec<rows::EventRaw>,
+    signals: Vec<rows::SignalRow>,
+    alerts: Vec<rows::AlertRow>,
+    hours: Vec<rows::HourRow>,
+    days: Vec<rows::DayRow>,
+    since: Option<Instant>,
+    records: u64,
+}
+
+impl Scorer {
+    /// A scorer that has nothing yet.
+    pub fn new(client: clickhouse::Client, alias: Alias, log_id: String, cadence: Cadence, metrics: Metrics) -> Self {
+        Self {
+            client,
+            alias,
+            log_id,
+            cadence,
+            metrics,
+            progress: tokio::sync::watch::Sender::default(),
+            partitions: BTreeMap::new(),
+            pending: Pending::default(),
+            effects: Vec::new(),
+        }
+    }
+
+    /// Follows the progress of this scorer.
+    pub fn progress(&self) -> tokio::sync::watch::Receiver<Progress> {
+        self.progress.subscribe()
+    }
+
+    /// Scores until told to stop; then everything applied is stored and checkpointed.
+    ///
+    /// # Errors
+    /// When the log or the store refuses for good; nothing is lost then, the next start goes on from the last checkpoint.
+    pub async fn run(mut self, mut reader: Reader, stop: CancellationToken) -> Result<(), Error> {
+        let mut checkpoint_at = Instant::now() + self.cadence.checkpoint;
+        loop {
+            let flush_at = self.pending.since.map(|s| s + self.cadence.flush);
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                () = tokio::time::sleep_until(checkpoint_at) => {
+                    self.checkpoint_all(&mut reader).await?;
+                    checkpoint_at = Instant::now() + self.cadence.checkpoint;
+                }
+                () = tokio::time::sleep_until(flush_at.unwrap_or(checkpoint_at)), if flush_at.is_some() => self.flush().await?,
+                delivery = reader.next() => match delivery? {
+                    Delivery::Assigned(partitions) => self.assigned(partitions, &mut reader).await?,
+                    Delivery::Revoked(partitions, done) => {
+                        self.flush().await?;
+                        for p in partitions {
+                            self.checkpoint(p, &mut reader).await?;
+                            self.partitions.remove(&p);
+                        }
+                        // Whoever waited may have given up; the checkpoint stands.
+                        drop(done.send(()));
+                    }
+                    Delivery::Lines { partition, lines, behind } => {
+                        self.apply(partition, &lines).await;
+                        self.metrics.log_lag(behind);
+                        self.report(lines.len(), behind);
+                        if !self.pending.alerts.is_empty() || self.pending.rows() >= self.cadence.flush_rows {
+                            self.flush().await?;
+                        }
+                        if self.pending.records >= self.cadence.checkpoint_records {
+                            self.checkpoint_all(&mut reader).await?;
+                            checkpoint_at = Instant::now() + self.cadence.checkpoint;
+                        }
+                    }
+                },
+            }
+        }
+        self.checkpoint_all(&mut reader).await
+    }
+
+    fn report(&self, lines: usize, behind: u64) {
+        let watermark = self.partitions.values().flat_map(|p| p.tenants.values()).filter_map(Tenant::watermark).max();
+        self.progress.send_modify(|p| {
+            p.caught_up |= behind == 0;
+            p.watermark = watermark;
+            p.applied += lines as u64;
+        });
+        if let Some(watermark) = watermark {
+            self.metrics.watermark(watermark);
+        }
+    }
+
+    async fn assigned(&mut self, partitions: Vec<u32>, reader: &mut Reader) -> Result<(), Error> {
+        for id in partitions {
+            let partition = self.restore(id).await?;
+            reader.resume(id, partition.offset).await?;
+            self.partitions.insert(id, partition);
+        }
+        Ok(())
+    }
+
+    /// The partition as of its newest checkpoint.
+    async fn restore(&self, id: u32) -> Result<Partition, Error> {
+        let client = &self.client;
+        let Some(at) = persist("restore", || state::newest(client, &self.log_id, id)).await? else {
+            return Ok(Partition::default());
+        };
+        let tenants = restore(client, &at).await?;
+        tracing::info!(partition = id, offset = at.log_offset, tenants = tenants.len(), "restored");
+        Ok(Partition {
+            tenants,
+            offset: Some(at.log_offset),
+            saved: Some(at.log_offset),
+            generation: Some(at.generation),
+            touched: std::collections::BTreeSet::new(),
+        })
+    }
+
+    async fn apply(&mut self, partition: u32, lines: &[Read]) {
+        let watch = clock::Stopwatch::start();
+        for chunk in lines.chunks(STRIDE) {
+            for line in chunk {
+                self.apply_one(partition, line);
+            }
+            tokio::task::yield_now().await;
+        }
+        self.metrics.scored(lines.len(), watch.elapsed());
+        if !lines.is_empty() {
+            self.pending.since.get_or_insert_with(Instant::now);
+        }
+    }
+
+    fn apply_one(&mut self, id: u32, read: &Read) {
+        self.pending.records += 1;
+        let Some(partition) = self.partitions.get_mut(&id) else { return };
+        let position = Position { partition: id, offset: read.offset };
+        partition.offset = Some(read.offset);
+        let line: LogLine = match serde_json::from_slice(&read.line) {
+            Ok(line) => line,
+            Err(e) => {
+                // Only Filin writes here; whoever else did is told, and replay skips the same line.
+                tracing::error!(partition = id, offset = read.offset, error = %e, "a line of the log cannot be read and is skipped");
+                self.metrics.unreadable();
+                return;
+            }
+        };
+        let tenant = partition.tenants.entry(line.tenant.clone()).or_insert_with_key(|name| Tenant::new(name));
+        tenant.apply(&line.record, &mut self.effects);
+        let Record::Event(event) = &line.record else {
+            self.effects.clear();
+            return;
+        };
+        if !partition.touched.contains(&line.tenant) {
+            partition.touched.insert(line.tenant);
+        }
+        for effect in self.effects.drain(..) {
+            match effect {
+                Effect::Stored { late } => {
+                    let (row, raw) = rows::event(event, late, &self.alias, position);
+                    self.metrics.event(outcome(late));
+                    self.pending.events.push(row);
+                    self.pending.raw.extend(raw);
+                }
+                Effect::Repeated => self.metrics.event(Outcome::Duplicate),
+                Effect::Signal(signal) => {
+                    self.metrics.signal(&signal.control);
+                    self.pending.signals.push(rows::signal(*signal, event, &self.alias, position));
+                }
+                Effect::Alert(alert) => {
+                    self.metrics.alert(&alert.kind, alert.severity.as_str(), alert.version);
+                    self.pending.alerts.push(rows::alert(*alert, &self.alias, position));
+                }
+            }
+        }
+    }
+
+    /// Stores all rows that wait: evidence first, so that an alert never points at what is not there.
+    async fn flush(&mut self) -> Result<(), Error> {
+        for partition in self.partitions.values_mut() {
+            let offset = partition.offset.unwrap_or_default();
+            for name in std::mem::take(&mut partition.touched) {
+                let Some(tenant) = partition.tenants.get_mut(&name) else { continue };
+                let (days, hours) = tenant.take_rollups();
+                self.pending.days.extend(days.into_iter().map(|d| rows::day(&name, d, &self.alias, offset)));
+                self.pending.hours.extend(hours.into_iter().map(|h| rows::hour(&name, h, &self.alias, offset)));
+            }
+        }
+        let (client, p) = (&self.client, &self.pending);
+        if p.rows() > 0 {
+            let watch = clock::Stopwatch::start();
+            tokio::try_join!(
+                insert(client, "events", &p.events),
+                insert(client, "events_raw", &p.raw),
+                insert(client, "signals", &p.signals),
+                insert(client, "manager_hour", &p.hours),
+                insert(client, "manager_day", &p.days),
+            )?;
+            insert(client, "alerts", &p.alerts).await?;
+            self.metrics.flushed(p.rows(), watch.elapsed());
+        }
+        self.pending.clear();
+        Ok(())
+    }
+
+    async fn checkpoint_all(&mut self, reader: &mut Reader) -> Result<(), Error> {
+        self.flush().await?;
+        for id in self.partitions.keys().copied().collect::<Vec<_>>() {
+            self.checkpoint(id, reader).await?;
+        }
+        self.pending.records = 0;
+        Ok(())
+    }
+
+    /// Writes the states that changed since the last checkpoint (all of them once a day) and then the checkpoint itself.
+    async fn checkpoint(&mut self, id: u32, reader: &mut Reader) -> Result<(), Error> {
+        let Some(partition) = self.partitions.get_mut(&id) else { return Ok(()) };
+        let Some(offset) = partition.offset.filter(|o| partition.saved != Some(*o)) else { return Ok(()) };
+        let watch = clock::Stopwatch::start();
+        let now = clock::now();
+        let today = u32::try_from(now.millis() / DAY_MS).unwrap_or_default();
+        // A clock that goes back never goes back to an older generation.
+        let generation = partition.generation.map_or(today, |g| g.max(today));
+        let full = partition.generation != Some(generation);
+        let (mut managers, mut tenants) = (Vec::new(), Vec::new());
+        for (name, tenant) in &partition.tenants {
+            let changed = if full { tenant.managers() } else { tenant.changed_managers() };
+            managers.extend(changed.into_iter().map(|manager| ManagerState {
+                log_id: self.log_id.clone(),
+                partition: id,
+                generation,
+                tenant: name.clone(),
+                epoch: offset,
+                state: tenant.manager_snapshot(&manager),
+                manager,
+            }));
+            tenants.push(TenantState {
+                log_id: self.log_id.clone(),
+                partition: id,
+                generation,
+                tenant: name.clone(),
+                epoch: offset,
+                state: tenant.snapshot(),
+            });
+        }
+        let row = Checkpoint {
+            log_id: self.log_id.clone(),
+            partition: id,
+            log_offset: offset,
+            generation,
+            engine: VERSION.to_owned(),
+            at: now.millis(),
+        };
+        let client = &self.client;
+        persist("checkpoint", || state::save(client, &managers, &tenants, &row)).await?;
+        for tenant in partition.tenants.values_mut() {
+            tenant.mark_clean();
+        }
+        (partition.saved, partition.generation) = (Some(offset), Some(generation));
+        if full {
+            persist("old checkpoints", || state::drop_old_generations(client, &self.log_id, id)).await?;
+        }
+        let bytes = managers.iter().map(|m| m.state.len()).sum::<usize>() + tenants.iter().map(|t| t.state.len()).sum::<usize>();
+        CheckpointWritten { partition: id, offset, n_bytes: bytes, at: now, took: watch.elapsed() }.emit(&self.metrics);
+        reader.commit(id, offset).await?;
+        Ok(())
+    }
+}
+
+/// The tenants of a partition as of a checkpoint.
+///
+/// # Errors
+/// When the store refuses or a state cannot be read.
+pub async fn restore(client: &clickhouse::Client, at: &Checkpoint) -> Result<BTreeMap<String, Tenant>, Error> {
+    let mut tenants = BTreeMap::new();
+    for (name, stored) in persist("restore", || state::load(client, at)).await? {
+        let wrong = |e: crate::engine::state::Error| Error::State { tenant: name.clone(), offset: at.log_offset, why: e.to_string() };
+        let mut tenant = Tenant::restore(&stored.shared, stored.managers).map_err(wrong)?;
+        if let Some(watermark) = tenant.watermark() {
+            tenant.remember(persist("restore", || state::seen(client, &name, at, watermark.plus(-KEEP_MS))).await?);
+        }
+        tenants.insert(name, tenant);
+    }
+    Ok(tenants)
+}
+
+async fn insert<T: clickhouse::RowOwned + clickhouse::RowWrite>(client: &clickhouse::Client, table: &str, rows: &[T]) -> Result<(), store::Error> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    persist(table, || async {
+        let mut insert = client.insert::<T>(table).await?;
+        for row in rows {
+            insert.write(row).await?;
+        }
+        Ok(insert.end().await?)
+    })
+    .await
+}
+
+fn outcome(late: Lateness) -> Outcome {
+    match late {
+        Lateness::OnTime => Outcome::Accepted,
+        Lateness::Late => Outcome::Late,
+        Lateness::TooLate => Outcome::TooLate,
+        Lateness::Unscored => Outcome::Unscored,
+    }
+}
+
+impl Pending {
+    fn rows(&self) -> usize {
+        self.events.len() + self.raw.len() + self.signals.len() + self.alerts.len() + self.hours.len() + self.days.len()
+    }
+
+    /// Keeps the buffers and the count of records since the last checkpoint.
+    fn clear(&mut self) {
+        self.events.clear();
+        self.raw.clear();
+        self.signals.clear();
+        self.alerts.clear();
+        self.hours.clear();
+        self.days.clear();
+        self.since = None;
+    }
+}
