@@ -1,0 +1,125 @@
+//! The live demo company: sixty days of history in a burst, then events as their time comes.
+
+use std::{
+    fs,
+    io::Write as _,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+
+use super::ingest::{Error, Ingestor, Rows};
+use crate::{
+    event::{DAY_MS, Timestamp},
+    ops::clock,
+    simulate::demo::Demo,
+    store::state,
+};
+
+/// How much history is made up.
+const HISTORY_MS: i64 = 60 * DAY_MS;
+/// How often live events are delivered.
+const BEAT: Duration = Duration::from_millis(250);
+/// So much of the past is delivered at once.
+const STRIDE_MS: i64 = DAY_MS;
+/// Until when events were delivered.
+const UNTIL: &str = "demo/until";
+
+/// What the demo keeps in its folder.
+#[derive(Serialize, Deserialize)]
+struct Anchor {
+    seed: u64,
+    origin: Timestamp,
+}
+
+/// A demo that was started once and goes on ever after.
+pub struct Runner {
+    demo: Demo,
+    origin: Timestamp,
+    labels: PathBuf,
+}
+
+impl Runner {
+    /// Opens the demo in a folder; the first start sets its origin to now.
+    ///
+    /// # Errors
+    /// When the folder cannot be read or written.
+    pub fn open(folder: &Path) -> std::io::Result<Self> {
+        let path = folder.join("demo.json");
+        let anchor = match fs::read(&path) {
+            Ok(text) => serde_json::from_slice(&text)?,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                let anchor = Anchor { seed: 1, origin: clock::now() };
+                fs::write(&path, serde_json::to_vec(&anchor)?)?;
+                anchor
+            }
+            Err(e) => return Err(e),
+        };
+        Ok(Self { demo: Demo::new(anchor.seed, anchor.origin), origin: anchor.origin, labels: folder.join("labels.jsonl") })
+    }
+
+    /// Delivers reference data and everything up to now; returns until when. `progress` hears the share done, 0 to 1.
+    ///
+    /// # Errors
+    /// When log or store refuse.
+    pub async fn catch_up(&self, ingestor: &Ingestor, client: &clickhouse::Client, progress: impl Fn(f64)) -> Result<Timestamp, Error> {
+        let (users, clients, orders) = self.demo.reference();
+        ingestor.learn(Rows { users, clients, orders }).await?;
+        let kept = state::meta(client, UNTIL).await.map_err(Error::Store)?.and_then(|t| Timestamp::parse(&t).ok());
+        let first = kept.unwrap_or(self.origin.plus(-HISTORY_MS));
+        let mut at = first;
+        loop {
+            let now = clock::now();
+            if at >= now {
+                return Ok(at);
+            }
+            let to = at.plus(STRIDE_MS).min(now);
+            self.deliver(ingestor, at, to).await?;
+            at = to;
+            state::set_meta(client, UNTIL, &at.to_string()).await.map_err(Error::Store)?;
+            #[expect(clippy::cast_precision_loss, reason = "a share for a progress bar")]
+            progress((at.millis() - first.millis()) as f64 / (now.millis() - first.millis()).max(1) as f64);
+        }
+    }
+
+    /// Delivers events as their time comes, until told to stop.
+    ///
+    /// # Errors
+    /// When log or store refuse.
+    pub async fn live(&self, ingestor: &Ingestor, client: &clickhouse::Client, from: Timestamp, stop: CancellationToken) -> Result<(), Error> {
+        let (mut at, mut kept) = (from, from);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = tokio::time::sleep(BEAT) => {}
+            }
+            // A clock that jumps ahead is followed day by day.
+            let now = clock::now().min(at.plus(STRIDE_MS));
+            if now <= at {
+                continue;
+            }
+            self.deliver(ingestor, at, now).await?;
+            at = now;
+            if at.millis() - kept.millis() > 5_000 {
+                state::set_meta(client, UNTIL, &at.to_string()).await.map_err(Error::Store)?;
+                kept = at;
+            }
+        }
+        state::set_meta(client, UNTIL, &at.to_string()).await.map_err(Error::Store)
+    }
+
+    async fn deliver(&self, ingestor: &Ingestor, from: Timestamp, to: Timestamp) -> Result<(), Error> {
+        let labels = self.demo.labels(from, to);
+        if !labels.is_empty() {
+            let lines: String = labels.iter().map(|l| serde_json::to_string(l).expect("a label has string keys only") + "\n").collect();
+            let written = fs::OpenOptions::new().create(true).append(true).open(&self.labels).and_then(|mut f| f.write_all(lines.as_bytes()));
+            if let Err(e) = written {
+                tracing::warn!(error = %e, "labels of the demo cannot be written");
+            }
+        }
+        let events = self.demo.events(from, to).into_iter().map(|e| (e, None)).collect();
+        ingestor.submit(events, "", &[]).await
+    }
+}

@@ -1,0 +1,266 @@
+//! Normalising: events are enriched as of their own time and appended to the log; what cannot be taken becomes a dead letter.
+//!
+//! The only place where wall clock, arrival order and configuration of sources matter.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, RwLock},
+    time::Duration,
+};
+
+use crate::{
+    directory::{self, Client, Directory, Order, Row as _, User},
+    engine::{Policy, Record},
+    event::{Enriched, Event, Origin},
+    log::{self, Appender, Entry},
+    ops::{clock, metrics::Metrics},
+    store::{self, Alias, dead::DeadLetter, persist, reference, state},
+};
+
+/// At most so many lines go to the log at once.
+const BATCH: usize = 20_000;
+
+/// Why nothing was taken.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The log.
+    #[error(transparent)]
+    Log(#[from] log::Error),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+/// Puts events and reference data into the log. Clones share everything.
+#[derive(Clone)]
+pub struct Ingestor(Arc<Inner>);
+
+struct Inner {
+    appender: Appender,
+    partitions: u32,
+    client: clickhouse::Client,
+    alias: Alias,
+    metrics: Metrics,
+    policies: Policies,
+    tenants: RwLock<BTreeMap<String, Known>>,
+    /// Held while a tenant's policy or users go into the log, so that they stand before its events.
+    introducing: tokio::sync::Mutex<()>,
+}
+
+/// What the configuration says about each tenant.
+#[derive(Clone, Debug, Default)]
+pub struct Policies {
+    /// Of tenants that the configuration names.
+    pub named: BTreeMap<String, Policy>,
+    /// Of all others.
+    pub other: Policy,
+    /// Allowed addresses of tenants.
+    pub ip_allow: BTreeMap<String, Vec<ipnet::IpNet>>,
+}
+
+/// A tenant as the normaliser knows it.
+struct Known {
+    directory: Directory,
+    policy: Policy,
+    /// Its policy is in the log.
+    introduced: bool,
+}
+
+/// Rows of reference data, as they were read.
+#[derive(Debug, Default)]
+pub struct Rows {
+    /// Users.
+    pub users: Vec<User>,
+    /// Clients.
+    pub clients: Vec<Client>,
+    /// Orders.
+    pub orders: Vec<Order>,
+}
+
+impl Policies {
+    /// The policy of a tenant.
+    pub fn of(&self, tenant: &str) -> &Policy {
+        self.named.get(tenant).unwrap_or(&self.other)
+    }
+}
+
+impl Ingestor {
+    /// An ingestor that knows the reference data kept in the store.
+    ///
+    /// # Errors
+    /// When the store refuses.
+    pub async fn open(
+        appender: Appender,
+        partitions: u32,
+        client: clickhouse::Client,
+        alias: Alias,
+        metrics: Metrics,
+        policies: Policies,
+    ) -> Result<Self, Error> {
+        let tenants = RwLock::default();
+        let inner = Inner { appender, partitions, client, alias, metrics, policies, tenants, introducing: tokio::sync::Mutex::default() };
+        let client = &inner.client;
+        let rows = Rows {
+            users: persist("users", || reference::load(client, "users")).await?,
+            clients: persist("clients", || reference::load(client, "clients")).await?,
+            orders: persist("orders", || reference::load(client, "orders")).await?,
+        };
+        inner.know(rows);
+        Ok(Self(Arc::new(inner)))
+    }
+
+    /// Takes rows of reference data: users go into the log, all are kept, look-ups see them from then on.
+    /// Rows that are known already cost nothing.
+    ///
+    /// # Errors
+    /// When log or store refuse; the same rows can be given again.
+    pub async fn learn(&self, mut rows: Rows) -> Result<(), Error> {
+        let inner = &self.0;
+        {
+            let tenants = inner.tenants.read().expect("no holder panics");
+            let new = |tenant: &str| tenants.get(tenant).map(|k| &k.directory);
+            rows.users.retain(|u| new(&u.tenant).is_none_or(|d| !d.users().of(&u.id).contains(u)));
+            rows.clients.retain(|c| new(&c.tenant).is_none_or(|d| !d.clients().of(&c.id).contains(c)));
+            rows.orders.retain(|o| new(&o.tenant).is_none_or(|d| !d.orders().of(&o.id).contains(o)));
+        }
+        rows.users.sort_by(|a, b| (&a.tenant, &a.id, a.since()).cmp(&(&b.tenant, &b.id, b.since())));
+        let named: BTreeSet<String> = rows.users.iter().map(|u| u.tenant.clone()).collect();
+        for tenant in &named {
+            self.introduce(tenant).await?;
+        }
+        {
+            let _first = inner.introducing.lock().await;
+            for chunk in rows.users.chunks(BATCH) {
+                let entries = chunk.iter().map(|u| log::entry(&u.tenant, Record::User(Box::new(u.clone())), inner.partitions)).collect();
+                inner.append(entries).await?;
+            }
+        }
+        let (client, now) = (&inner.client, clock::now());
+        for chunk in rows.users.chunks(BATCH) {
+            persist("users", || reference::save_users(client, chunk, &inner.alias, now)).await?;
+        }
+        for chunk in rows.clients.chunks(BATCH) {
+            persist("clients", || reference::save_clients(client, chunk, now)).await?;
+        }
+        for chunk in rows.orders.chunks(BATCH) {
+            persist("orders", || reference::save_orders(client, chunk, now)).await?;
+        }
+        inner.know(rows);
+        Ok(())
+    }
+
+    /// Enriches events and appends them; stores dead letters. Durable when it returns.
+    ///
+    /// # Errors
+    /// When log or store refuse; the same can be given again, repeats are recognised.
+    pub async fn submit(&self, events: Vec<(Event, Option<Origin>)>, actor_prefix: &str, dead: &[DeadLetter]) -> Result<(), Error> {
+        let inner = &self.0;
+        if !dead.is_empty() {
+            let client = &inner.client;
+            persist("dead letters", || store::dead::save(client, dead)).await?;
+            for letter in dead {
+                inner.metrics.rejected(&letter.code);
+            }
+        }
+        let tenants: BTreeSet<String> = events.iter().map(|(e, _)| e.tenant.clone()).collect();
+        for tenant in &tenants {
+            self.introduce(tenant).await?;
+        }
+        let mut events = events.into_iter();
+        loop {
+            let batch: Vec<_> = events.by_ref().take(BATCH).collect();
+            if batch.is_empty() {
+                return Ok(());
+            }
+            let (inner, prefix) = (Arc::clone(inner), actor_prefix.to_owned());
+            let prepared = tokio::task::spawn_blocking({
+                let inner = Arc::clone(&inner);
+                move || inner.enrich(batch, &prefix)
+            });
+            let entries = prepared.await.map_err(|e| log::Error::Stop(format!("enriching ended early: {e}")))?;
+            inner.append(entries).await?;
+        }
+    }
+
+    /// Puts the policy of a tenant into the log when it is not what was put there last.
+    async fn introduce(&self, tenant: &str) -> Result<(), Error> {
+        let inner = &self.0;
+        let introduced = |inner: &Inner| inner.tenants.read().expect("no holder panics").get(tenant).is_some_and(|k| k.introduced);
+        if introduced(inner) {
+            return Ok(());
+        }
+        let _first = inner.introducing.lock().await;
+        if introduced(inner) {
+            return Ok(());
+        }
+        let policy = inner.policies.of(tenant);
+        let text = serde_json::to_string(policy).expect("a policy has string keys only");
+        let (client, key) = (&inner.client, format!("policy/{tenant}"));
+        if persist("policy", || state::meta(client, &key)).await?.as_deref() != Some(&text) {
+            inner.append(vec![log::entry(tenant, Record::Policy(policy.clone()), inner.partitions)]).await?;
+            persist("policy", || state::set_meta(client, &key, &text)).await?;
+        }
+        inner.tenants.write().expect("no holder panics").entry(tenant.to_owned()).or_insert_with(|| inner.fresh(tenant)).introduced = true;
+        Ok(())
+    }
+}
+
+impl Inner {
+    fn fresh(&self, tenant: &str) -> Known {
+        let mut directory = Directory::default();
+        directory.set_ip_allow(self.policies.ip_allow.get(tenant).cloned().unwrap_or_default());
+        Known { directory, policy: self.policies.of(tenant).clone(), introduced: false }
+    }
+
+    fn know(&self, rows: Rows) {
+        let mut tenants = self.tenants.write().expect("no holder panics");
+        for user in rows.users {
+            let known = tenants.entry(user.tenant.clone()).or_insert_with_key(|t| self.fresh(t));
+            if let Err(e) = known.directory.insert_user(user) {
+                // Files are checked when they are read; a topic may bring anything.
+                tracing::warn!(error = %e, "a user's row is not used");
+            }
+        }
+        for client in rows.clients {
+            tenants.entry(client.tenant.clone()).or_insert_with_key(|t| self.fresh(t)).directory.insert_client(client);
+        }
+        for order in rows.orders {
+            tenants.entry(order.tenant.clone()).or_insert_with_key(|t| self.fresh(t)).directory.insert_order(order);
+        }
+    }
+
+    fn enrich(&self, events: Vec<(Event, Option<Origin>)>, prefix: &str) -> Vec<Entry> {
+        let tenants = self.tenants.read().expect("no holder panics");
+        let mut entries = Vec::with_capacity(events.len());
+        for (event, origin) in events {
+            let known = tenants.get(&event.tenant).expect("introduced before");
+            let enrich = directory::enrich(&known.directory, &event, &known.policy.zone, prefix);
+            let tenant = event.tenant.clone();
+            entries.push(log::entry(&tenant, Record::Event(Box::new(Enriched { event, enrich, origin })), self.partitions));
+        }
+        entries
+    }
+
+    /// Appends until the log has it.
+    async fn append(&self, entries: Vec<Entry>) -> Result<(), Error> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let mut wait = Duration::from_millis(100);
+        let (lines, watch) = (entries.len(), clock::Stopwatch::start());
+        loop {
+            match self.appender.append(entries.clone()).await {
+                Ok(()) => {
+                    self.metrics.appended(lines, watch.elapsed());
+                    return Ok(());
+                }
+                Err(log::Error::Away(e)) => {
+                    tracing::warn!(error = %e, "the log is away, trying again");
+                    tokio::time::sleep(wait).await;
+                    wait = (wait * 2).min(Duration::from_secs(5));
+                }
+                Err(e) => return Err(e.into()),
+            }
+        }
+    }
+}
