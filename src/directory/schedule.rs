@@ -142,13 +142,13 @@ fn weekdays(text: &str) -> u8 {
     bits
 }
 
-/// `09:00-18:00` in minutes.
+/// `09:00-18:00` in minutes; people also write `9:00-18:00` and `9-18`.
 fn range(text: &str) -> Option<(i64, i64)> {
+    let number = |t: &str| t.bytes().all(|b| b.is_ascii_digit()).then(|| t.parse::<i64>().ok())?;
     let minutes = |t: &str| {
-        let b = t.as_bytes();
-        let digit = |i: usize| b.get(i).filter(|c| c.is_ascii_digit()).map(|c| i64::from(c - b'0'));
-        (b.len() == 5 && b[2] == b':').then_some(())?;
-        Some((digit(0)? * 10 + digit(1)?) * 60 + digit(3).filter(|tens| *tens < 6)? * 10 + digit(4)?)
+        let (hour, minute) = t.split_once(':').unwrap_or((t, "00"));
+        (matches!(hour.len(), 1 | 2) && minute.len() == 2).then_some(())?;
+        Some(number(hour)? * 60 + number(minute).filter(|m| *m < 60)?)
     };
     let (from, to) = text.split_once('-')?;
     Some((minutes(from)?, minutes(to)?))
@@ -200,6 +200,7 @@ mod tests {
         assert_eq!(shift(text, "2026-01-12T14:00"), Some(Shift::Working));
         assert_eq!(shift(text, "2026-01-17T12:00"), Some(Shift::Out));
         assert_eq!(shift("24/7", "2026-01-18T03:00"), Some(Shift::Working));
+        assert_eq!((prior("Mo-Fr 9-18"), prior("Mo-Fr 9:00-18:00")), (prior("Mo-Fr 09:00-18:00"), prior("Mo-Fr 09:00-18:00")));
         assert_eq!(shift("Fr-Mo 09:00-18:00", "2026-01-18T10:00"), Some(Shift::Working), "over the end of the week");
         assert_eq!(
             Schedule::parse("Mo 09:00-18:00; week 1-3 Mo 10:00-12:00; sunrise-sunset").1,
