@@ -63,7 +63,8 @@ async fn landing(State(api): State<Api>, headers: HeaderMap, asked: Result<Query
     let status = api.status.borrow().clone();
     // Before the store is up the page says what is missing instead of asking it.
     let stored = if status.ready() { tokio::try_join!(reader.alerts(filter), reader.counts()).ok() } else { None };
-    let page = page::Page { lang, asked, now: clock::now(), status, stored };
+    let host = headers.get(header::HOST).and_then(|value| value.to_str().ok()).unwrap_or("127.0.0.1:8687").to_owned();
+    let page = page::Page { lang, asked, now: clock::now(), status, host, stored };
     let language = (header::CONTENT_LANGUAGE, lang.tag());
     Ok(([language, (header::VARY, "accept-language")], Html(page.html().into_string())).into_response())
 }

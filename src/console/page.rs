@@ -20,6 +20,8 @@ pub(super) struct Page {
     pub(super) asked: Asked,
     pub(super) now: Timestamp,
     pub(super) status: Status,
+    /// The name under which the page was asked for.
+    pub(super) host: String,
     /// None while the store does not answer.
     pub(super) stored: Option<(Vec<Alert>, Counts)>,
 }
@@ -104,8 +106,8 @@ impl Page {
                         format!("{} {}", self.lang.number(c.events), t("in all kept days", "за все хранимые дни"))
                     })))
                     (self.tile(t("managers", "менеджеров"), &self.stored.as_ref().map_or("–".to_owned(), |(_, c)| self.lang.number(c.managers)), None))
-                    (self.tile(t("watermark", "время событий"), &watermark.map_or("–".to_owned(), minute),
-                        Some(t("greatest event time", "самое позднее").to_owned())))
+                    (self.tile(t("watermark", "время событий"), &watermark.map_or("–".to_owned(), |at| minute(at).replace(" UTC", "")),
+                        Some(t("greatest event time, UTC", "самое позднее, UTC").to_owned())))
                     (self.tile(t("log behind", "в очереди"), &self.lang.number(s.log_behind), Some(t("records to score", "записей до оценки").to_owned())))
                 }
             }
@@ -158,7 +160,7 @@ impl Page {
                 p { (t("No alerts.", "Оповещений нет.")) }
                 @if self.status.events == 0 {
                     p { (t("Nothing has come in yet. Send events:", "Событий ещё не было. Отправьте их:")) }
-                    pre { code { "filin push --to http://127.0.0.1:8687 --format canonical events.jsonl" } }
+                    pre { code { "filin push --to http://" (self.host) " --format canonical events.jsonl" } }
                 }
             }
         }
