@@ -1,11 +1,87 @@
-//! `filin run`.
+//! `filin run`: the service.
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
+
+use prometheus::Registry;
+
+use super::{Usage, known};
+use crate::{
+    adapter,
+    engine::{Severity, control},
+    ops::{
+        config::{self, Flags},
+        logging,
+        metrics::{Labels, Metrics},
+        shutdown,
+    },
+    pipeline::service,
+};
 
 /// Flags of `filin run`.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {}
+pub(super) struct Args {
+    /// Configuration (TOML); environment variables (FILIN_KAFKA__BROKERS) and flags go before it
+    #[arg(long, value_name = "F")]
+    config: Option<PathBuf>,
+    /// Watch a live made-up company: 60 days of history, then attacks about every two minutes
+    #[arg(long)]
+    demo: bool,
+    /// Folder for everything that is kept [default: ~/.local/share/filin, with --demo ~/.local/share/filin-demo]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Address of console, API and metrics; port 0 takes a free one [default: 127.0.0.1:8687]
+    #[arg(long, value_name = "A")]
+    listen: Option<String>,
+    /// Address of the embedded ClickHouse [default: 127.0.0.1:8123]
+    #[arg(long, value_name = "A")]
+    clickhouse_listen: Option<String>,
+    /// Users (CSV or JSONL, also .gz, .zst)
+    #[arg(long, value_name = "F")]
+    users: Option<PathBuf>,
+    /// Clients
+    #[arg(long, value_name = "F")]
+    clients: Option<PathBuf>,
+    /// Orders
+    #[arg(long, value_name = "F")]
+    orders: Option<PathBuf>,
+    /// Take only these parts of the work (normalise, score, web); needs Kafka and a ClickHouse server
+    #[arg(long, value_name = "R", value_delimiter = ',')]
+    role: Vec<String>,
+}
 
-pub(super) fn run(_args: Args) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("{} is not there yet", "run")
+pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let flags = Flags {
+        demo: args.demo,
+        data: args.data,
+        listen: args.listen,
+        clickhouse_listen: args.clickhouse_listen,
+        users: args.users,
+        clients: args.clients,
+        orders: args.orders,
+        roles: args.role,
+        ..Flags::default()
+    };
+    let config = known::config(args.config.as_deref(), &flags).map_err(|mistakes| Usage(mistakes.to_string()))?;
+    logging::start(logging::Style::detect(), config::log_filter().as_deref()).map_err(|e| Usage(format!("FILIN_LOG: {e}")))?;
+    for key in &config.no_effect {
+        tracing::warn!(key, "this key has no effect yet in this version");
+    }
+    let controls: Vec<&str> = control::ALL.iter().map(|c| c.id).collect();
+    let severities: Vec<&str> = Severity::ALL.iter().map(|s| s.as_str()).collect();
+    let reasons: Vec<&str> = adapter::Code::ALL.iter().map(|c| c.as_str()).collect();
+    let metrics = Metrics::new(&Registry::new(), &Labels { controls: &controls, severities: &severities, reasons: &reasons });
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let done = runtime.block_on(async {
+        let stop = shutdown::on_signal()?;
+        let ready = |r: &service::Ready| {
+            println!("ready: console http://{0} clickhouse {1} metrics http://{0}/metrics", r.console, r.clickhouse);
+        };
+        anyhow::Ok(service::run(config, metrics, stop, ready).await)
+    })?;
+    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    match done {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(service::Error::Config(e)) => Err(Usage(e).into()),
+        Err(e) => Err(e.into()),
+    }
 }

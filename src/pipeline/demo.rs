@@ -18,8 +18,6 @@ use crate::{
     store::state,
 };
 
-/// How much history is made up.
-const HISTORY_MS: i64 = 60 * DAY_MS;
 /// How often live events are delivered.
 const BEAT: Duration = Duration::from_millis(250);
 /// So much of the past is delivered at once.
@@ -37,7 +35,6 @@ struct Anchor {
 /// A demo that was started once and goes on ever after.
 pub struct Runner {
     demo: Demo,
-    origin: Timestamp,
     labels: PathBuf,
 }
 
@@ -57,30 +54,36 @@ impl Runner {
             }
             Err(e) => return Err(e),
         };
-        Ok(Self { demo: Demo::new(anchor.seed, anchor.origin), origin: anchor.origin, labels: folder.join("labels.jsonl") })
+        Ok(Self { demo: Demo::new(anchor.seed, anchor.origin), labels: folder.join("labels.jsonl") })
     }
 
-    /// Delivers reference data and everything up to now; returns until when. `progress` hears the share done, 0 to 1.
+    /// Catches up and then delivers events as their time comes, until told to stop.
     ///
     /// # Errors
     /// When log or store refuse.
-    pub async fn catch_up(&self, ingestor: &Ingestor, client: &clickhouse::Client, progress: impl Fn(f64)) -> Result<Timestamp, Error> {
+    pub async fn run(&self, ingestor: &Ingestor, client: &clickhouse::Client, stop: CancellationToken) -> Result<(), Error> {
+        let from = self.catch_up(ingestor, client, &stop).await?;
+        self.live(ingestor, client, from, stop).await
+    }
+
+    /// Delivers reference data and everything up to now; returns until when.
+    ///
+    /// # Errors
+    /// When log or store refuse.
+    async fn catch_up(&self, ingestor: &Ingestor, client: &clickhouse::Client, stop: &CancellationToken) -> Result<Timestamp, Error> {
         let (users, clients, orders) = self.demo.reference();
         ingestor.learn(Rows { users, clients, orders }).await?;
         let kept = state::meta(client, UNTIL).await.map_err(Error::Store)?.and_then(|t| Timestamp::parse(&t).ok());
-        let first = kept.unwrap_or(self.origin.plus(-HISTORY_MS));
-        let mut at = first;
+        let mut at = kept.unwrap_or_else(|| self.demo.begin());
         loop {
             let now = clock::now();
-            if at >= now {
+            if at >= now || stop.is_cancelled() {
                 return Ok(at);
             }
             let to = at.plus(STRIDE_MS).min(now);
             self.deliver(ingestor, at, to).await?;
             at = to;
             state::set_meta(client, UNTIL, &at.to_string()).await.map_err(Error::Store)?;
-            #[expect(clippy::cast_precision_loss, reason = "a share for a progress bar")]
-            progress((at.millis() - first.millis()) as f64 / (now.millis() - first.millis()).max(1) as f64);
         }
     }
 
@@ -88,7 +91,7 @@ impl Runner {
     ///
     /// # Errors
     /// When log or store refuse.
-    pub async fn live(&self, ingestor: &Ingestor, client: &clickhouse::Client, from: Timestamp, stop: CancellationToken) -> Result<(), Error> {
+    async fn live(&self, ingestor: &Ingestor, client: &clickhouse::Client, from: Timestamp, stop: CancellationToken) -> Result<(), Error> {
         let (mut at, mut kept) = (from, from);
         loop {
             tokio::select! {

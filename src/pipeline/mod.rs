@@ -1,6 +1,11 @@
 //! Wires sources, log, engine and store: tasks, offsets, backpressure.
 
+pub mod demo;
+#[cfg(feature = "kafka")]
+mod feed;
 pub mod ingest;
+pub mod intake;
 pub mod replay;
 pub mod score;
+pub mod service;
 pub mod verify;

@@ -79,10 +79,14 @@ pub enum Error {
 pub struct Progress {
     /// All assigned partitions are restored and the log was read to the end seen at start.
     pub caught_up: bool,
-    /// Greatest event time, milliseconds; none before the first event.
-    pub watermark: Option<Timestamp>,
+    /// Partitions were assigned and restored.
+    pub restored: bool,
     /// Records applied since the start.
     pub applied: u64,
+    /// Records of the log behind the last applied one.
+    pub behind: u64,
+    /// Tenants scored here: greatest event time, last applied offset.
+    pub tenants: BTreeMap<String, (Option<Timestamp>, Option<u64>)>,
 }
 
 /// The scoring task.
@@ -171,7 +175,7 @@ impl Scorer {
                             self.partitions.remove(&p);
                         }
                         // Whoever waited may have given up; the checkpoint stands.
-                        drop(done.send(()));
+                        done.send(()).ok();
                     }
                     Delivery::Lines { partition, lines, behind } => {
                         self.apply(partition, &lines).await;
@@ -192,15 +196,18 @@ impl Scorer {
     }
 
     fn report(&self, lines: usize, behind: u64) {
-        let watermark = self.partitions.values().flat_map(|p| p.tenants.values()).filter_map(Tenant::watermark).max();
-        self.progress.send_modify(|p| {
-            p.caught_up |= behind == 0;
-            p.watermark = watermark;
-            p.applied += lines as u64;
-        });
-        if let Some(watermark) = watermark {
+        let mut tenants = BTreeMap::new();
+        for partition in self.partitions.values() {
+            tenants.extend(partition.tenants.iter().map(|(name, t)| (name.clone(), (t.watermark(), partition.offset))));
+        }
+        if let Some(watermark) = tenants.values().filter_map(|t: &(Option<Timestamp>, _)| t.0).max() {
             self.metrics.watermark(watermark);
         }
+        self.progress.send_modify(|p| {
+            p.caught_up |= behind == 0;
+            p.applied += lines as u64;
+            (p.behind, p.tenants) = (behind, tenants);
+        });
     }
 
     async fn assigned(&mut self, partitions: Vec<u32>, reader: &mut Reader) -> Result<(), Error> {
@@ -209,6 +216,8 @@ impl Scorer {
             reader.resume(id, partition.offset).await?;
             self.partitions.insert(id, partition);
         }
+        self.report(0, 0);
+        self.progress.send_modify(|p| p.restored = true);
         Ok(())
     }
 

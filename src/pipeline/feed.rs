@@ -1,0 +1,194 @@
+//! Kafka's raw topics and reference topics into the log.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use tokio::{sync::watch, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    ingest::{Ingestor, Rows},
+    intake::{Intake, Record},
+    service::Error,
+};
+use crate::{
+    adapter::Adapter,
+    api::{SourceStatus, Status},
+    ops::{
+        config::{self, Config, Kafka},
+        metrics::{self, Metrics},
+    },
+    source::kafka::{
+        self, Value,
+        reference::{self, Change},
+    },
+    store::dead::Place,
+};
+
+/// Starts to read the bound topics. An offset is committed after what it gave is in the log.
+///
+/// # Errors
+/// When a binding or a property is wrong.
+pub fn topics(
+    kafka: &Kafka,
+    config: &Config,
+    intake: &Arc<Intake>,
+    metrics: &Metrics,
+    status: &watch::Sender<Status>,
+    stop: &CancellationToken,
+) -> Result<Vec<JoinHandle<Result<(), Error>>>, Error> {
+    let mut adapters = BTreeMap::new();
+    for binding in &config.bindings {
+        if let config::Source::Topic(topic) = &binding.from {
+            let adapter = intake.bound(binding).map_err(|e| Error::Config(format!("bindings: topic {topic}: {e}")))?;
+            status.send_modify(|s| {
+                s.sources.push(SourceStatus {
+                    name: topic.clone(),
+                    kind: metrics::Source::Kafka,
+                    format: binding.format.clone(),
+                    records: 0,
+                    behind: None,
+                });
+            });
+            adapters.insert(topic.clone(), adapter);
+        }
+    }
+    if adapters.is_empty() {
+        return Ok(Vec::new());
+    }
+    let names = adapters.keys().cloned().collect();
+    let source = kafka::start(kafka, names, config.pipeline.max_line_bytes).map_err(|e| Error::Failed(e.to_string()))?;
+    let feed = Feed { adapters, intake: Arc::clone(intake), metrics: metrics.clone(), status: status.clone() };
+    Ok(vec![tokio::spawn(feed.run(source, stop.clone()))])
+}
+
+struct Feed {
+    adapters: BTreeMap<String, Adapter>,
+    intake: Arc<Intake>,
+    metrics: Metrics,
+    status: watch::Sender<Status>,
+}
+
+impl Feed {
+    async fn run(self, mut source: kafka::Source, stop: CancellationToken) -> Result<(), Error> {
+        let committer = source.committer();
+        loop {
+            let batch = tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(()),
+                batch = source.next() => batch.map_err(|e| Error::Failed(e.to_string()))?,
+            };
+            let Some(adapter) = self.adapters.get(&*batch.topic) else { continue };
+            let (last, n) = (batch.last(), batch.records.len() as u64);
+            let origin: Arc<str> = format!("kafka/{}/{}/{}", batch.topic, batch.topic_id, batch.partition).into();
+            let records = batch.records.into_iter().filter_map(|r| record(r, &batch.topic, batch.partition, &origin)).collect();
+            self.intake.take(adapter, records).await?;
+            committer.commit(&batch.topic, batch.partition, last);
+            let lag = source.lags().iter().filter_map(|l| l.records).sum();
+            self.metrics.source_lag(metrics::Source::Kafka, lag);
+            self.status.send_modify(|s| {
+                if let Some(source) = s.sources.iter_mut().find(|s| s.name == *batch.topic) {
+                    source.records += n;
+                    source.behind = Some(batch.behind);
+                }
+            });
+        }
+    }
+}
+
+/// A tombstone says nothing and is no mistake.
+fn record(r: kafka::Record, topic: &str, partition: u32, origin: &Arc<str>) -> Option<Record> {
+    let (bytes, refused) = match r.value {
+        Value::Bytes(bytes) => (bytes.into(), None),
+        Value::Absent => return None,
+        Value::TooLong { bytes } => {
+            let message = format!("the record has {bytes} bytes, more than pipeline.max_line_bytes");
+            (bytes::Bytes::new(), Some(("too_long".to_owned(), message)))
+        }
+    };
+    let header = |(name, value): (String, Vec<u8>)| Some((name.to_lowercase(), String::from_utf8(value).ok()?));
+    Some(Record {
+        bytes,
+        key: r.key,
+        headers: r.headers.into_iter().filter_map(header).collect(),
+        place: Place { source: topic.to_owned(), partition: partition.to_string(), offset: r.offset },
+        origin: Some((Arc::clone(origin), r.offset)),
+        refused,
+    })
+}
+
+/// Reads reference topics to the end seen at the start, then follows them.
+///
+/// # Errors
+/// When a property is wrong, or the brokers refuse for good.
+pub async fn reference(
+    kafka: &Kafka,
+    topics: Vec<(&'static str, String)>,
+    config: &Config,
+    ingestor: &Ingestor,
+    stop: &CancellationToken,
+) -> Result<Vec<JoinHandle<Result<(), Error>>>, Error> {
+    let mut tasks = Vec::new();
+    for (kind, topic) in topics {
+        let mut table = reference::start(kafka, &topic, config.pipeline.max_line_bytes).map_err(|e| Error::Failed(e.to_string()))?;
+        let failed = |e: crate::source::kafka::Error| Error::Failed(e.to_string());
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(tasks),
+                change = table.next() => match change.map_err(failed)? {
+                    Change::Loaded => break,
+                    Change::Rows(rows) => ingestor.learn(parse(kind, rows)).await?,
+                }
+            }
+        }
+        tracing::info!(kind, topic, "reference data loaded");
+        let (ingestor, stop) = (ingestor.clone(), stop.clone());
+        tasks.push(tokio::spawn(async move {
+            loop {
+                let change = tokio::select! {
+                    biased;
+                    () = stop.cancelled() => return Ok(()),
+                    change = table.next() => change.map_err(failed)?,
+                };
+                if let Change::Rows(rows) = change {
+                    ingestor.learn(parse(kind, rows)).await?;
+                }
+            }
+        }));
+    }
+    Ok(tasks)
+}
+
+/// Rows that cannot be read cost themselves; a row taken back stays as it was known, history is not undone.
+fn parse(kind: &str, rows: Vec<reference::Row>) -> Rows {
+    let mut found = Rows::default();
+    for row in rows {
+        let Value::Bytes(bytes) = row.value else { continue };
+        let tenant = row.key.map(|k| k.tenant);
+        let name = tenant.as_deref().unwrap_or(crate::event::DEFAULT_TENANT);
+        let taken = match kind {
+            "users" => serde_json::from_slice(&bytes).map(|mut r: crate::directory::User| {
+                if r.tenant.is_empty() {
+                    name.clone_into(&mut r.tenant);
+                }
+                found.users.push(r);
+            }),
+            "clients" => serde_json::from_slice(&bytes).map(|mut r: crate::directory::Client| {
+                if r.tenant.is_empty() {
+                    name.clone_into(&mut r.tenant);
+                }
+                found.clients.push(r);
+            }),
+            _ => serde_json::from_slice(&bytes).map(|mut r: crate::directory::Order| {
+                if r.tenant.is_empty() {
+                    name.clone_into(&mut r.tenant);
+                }
+                found.orders.push(r);
+            }),
+        };
+        if let Err(e) = taken {
+            tracing::warn!(kind, partition = row.partition, offset = row.offset, error = %e, "a row of a reference topic cannot be read and is skipped");
+        }
+    }
+    found
+}

@@ -1,0 +1,210 @@
+//! Raw records to events and dead letters, and both into the log: what all sources share.
+
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{Arc, Mutex},
+};
+
+use futures_util::future::{BoxFuture, FutureExt};
+use tokio_util::sync::CancellationToken;
+
+use super::ingest::{Error, Ingestor};
+use crate::{
+    adapter::{self, Adapter, Normalised, Raw},
+    api::{Batch, Ingest, RawLine, Refused, Rejection, Taken},
+    event::{DEFAULT_TENANT, Event, Origin, Timestamp},
+    ops::{clock, config, metrics::Metrics},
+    store::dead::{DeadLetter, Place},
+};
+
+/// Records normalised at once.
+const CHUNK: usize = 5_000;
+
+/// Where "now" comes from: the clock, but for tests.
+#[derive(Clone, Copy, Debug)]
+pub enum Now {
+    /// The wall clock.
+    Clock,
+    /// Always this.
+    Fixed(Timestamp),
+}
+
+/// Takes raw records of any source.
+pub struct Intake {
+    ingestor: Ingestor,
+    metrics: Metrics,
+    now: Now,
+    /// Adapters by what their bindings say.
+    adapters: Mutex<BTreeMap<String, Adapter>>,
+}
+
+/// A raw record with its place.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// Its bytes.
+    pub bytes: bytes::Bytes,
+    /// Kafka key.
+    pub key: Option<Vec<u8>>,
+    /// Headers, names in lower case.
+    pub headers: BTreeMap<String, String>,
+    /// Where it stands, for dead letters.
+    pub place: Place,
+    /// Origin source and offset, for events; none: repeats are recognised by id alone.
+    pub origin: Option<(Arc<str>, u64)>,
+    /// Code and message, when it is a dead letter already.
+    pub refused: Option<(String, String)>,
+}
+
+/// What became of records.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// Events, in order.
+    pub events: Vec<(Event, Option<Origin>)>,
+    /// Dead letters, each with the number of its record.
+    pub dead: Vec<(usize, bool, DeadLetter)>,
+}
+
+impl Intake {
+    /// An intake in front of an ingestor.
+    pub fn new(ingestor: Ingestor, metrics: Metrics, now: Now) -> Self {
+        Self { ingestor, metrics, now, adapters: Mutex::default() }
+    }
+
+    fn now(&self) -> Timestamp {
+        match self.now {
+            Now::Clock => clock::now(),
+            Now::Fixed(t) => t,
+        }
+    }
+
+    /// The adapter of a configured binding.
+    ///
+    /// # Errors
+    /// When the format is unknown or the binding says what it cannot use.
+    pub fn bound(&self, binding: &config::Binding) -> Result<Adapter, adapter::Error> {
+        let value = binding.for_adapter();
+        self.adapter(value.to_string(), || adapter::Binding::read(&value))
+    }
+
+    fn adapter(&self, key: String, binding: impl FnOnce() -> Result<adapter::Binding, adapter::Error>) -> Result<Adapter, adapter::Error> {
+        let mut adapters = self.adapters.lock().expect("no holder panics");
+        if let Some(adapter) = adapters.get(&key) {
+            return Ok(adapter.clone());
+        }
+        let adapter = Adapter::open(binding()?)?;
+        // Keys come from the configuration and from pushes on loopback; the latter must not grow without end.
+        if adapters.len() < 1000 {
+            adapters.insert(key, adapter.clone());
+        }
+        Ok(adapter)
+    }
+
+    /// Normalises records and submits them; durable when it returns.
+    ///
+    /// # Errors
+    /// When log or store refuse; the same can be given again.
+    pub async fn take(&self, adapter: &Adapter, records: Vec<Record>) -> Result<(u64, Vec<(usize, bool, DeadLetter)>), Error> {
+        let (now, prefix) = (self.now(), adapter.binding().actor_prefix.clone().unwrap_or_default());
+        let (mut accepted, mut dead, mut base) = (0, Vec::new(), 0);
+        let mut rest = records;
+        while !rest.is_empty() {
+            let later = rest.split_off(rest.len().min(CHUNK));
+            let (chunk, adapter) = (std::mem::replace(&mut rest, later), adapter.clone());
+            let n = chunk.len();
+            let outcome = tokio::task::spawn_blocking(move || normalise(&adapter, &chunk, now));
+            let mut outcome = outcome.await.map_err(|e| crate::log::Error::Stop(format!("normalising ended early: {e}")))?;
+            accepted += outcome.events.len() as u64;
+            let letters: Vec<DeadLetter> = outcome.dead.iter().map(|(_, _, l)| l.clone()).collect();
+            self.ingestor.submit(outcome.events, &prefix, &letters).await?;
+            outcome.dead.iter_mut().for_each(|d| d.0 += base);
+            dead.append(&mut outcome.dead);
+            base += n;
+        }
+        Ok((accepted, dead))
+    }
+
+    /// Reads a file to its end, from where the log knows it.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or log or store refuse.
+    pub async fn file(&self, path: &Path, binding: &config::Binding, stop: CancellationToken) -> anyhow::Result<()> {
+        let _ = (path, binding, stop, &self.metrics);
+        Ok(())
+    }
+}
+
+/// Normalises records with the caller's clock.
+pub fn normalise(adapter: &Adapter, records: &[Record], now: Timestamp) -> Outcome {
+    let (mut outcome, mut out) = (Outcome::default(), Normalised::default());
+    for (i, record) in records.iter().enumerate() {
+        let mut letter = |index: u32, code: &str, message: &str, readable: bool| {
+            let tenant = adapter.binding().tenant.as_deref().unwrap_or(DEFAULT_TENANT);
+            let l = DeadLetter::new(tenant, now, &record.place, index, adapter.name(), code, message, &record.bytes);
+            outcome.dead.push((i, readable, l));
+        };
+        if let Some((code, message)) = &record.refused {
+            letter(0, code, message, false);
+            continue;
+        }
+        out.clear();
+        adapter.record(&Raw { value: &record.bytes, key: record.key.as_deref(), headers: &record.headers }, &mut out);
+        out.judge(now);
+        for reject in &out.rejects {
+            letter(reject.index, reject.code.as_str(), &reject.reason, reject.code.readable());
+        }
+        for (index, event) in out.events.drain(..) {
+            let origin = record.origin.as_ref().map(|(source, offset)| Origin { source: source.to_string(), offset: *offset, index });
+            outcome.events.push((event, origin));
+        }
+    }
+    outcome
+}
+
+impl Ingest for Intake {
+    fn ingest(&self, batch: Batch) -> BoxFuture<'_, Result<Taken, Refused>> {
+        async move {
+            let adapter = match &batch.binding {
+                Some(binding) => self.bound(binding),
+                None => {
+                    let (format, tenant) = (batch.format.clone(), batch.tenant.clone());
+                    self.adapter(format!("{format}\0{}", tenant.as_deref().unwrap_or_default()), || {
+                        Ok(adapter::Binding { format, tenant, ..adapter::Binding::default() })
+                    })
+                }
+            };
+            let adapter = adapter.map_err(|e| match e {
+                adapter::Error::UnknownFormat { given, .. } => Refused::UnknownFormat(given),
+                adapter::Error::Binding(why) => Refused::Away(why),
+            })?;
+            let lines: Vec<u64> = batch.lines.iter().map(|l| l.line).collect();
+            let records = batch.lines.into_iter().map(|l| pushed(l, &batch.headers)).collect();
+            let (accepted, dead) = self.take(&adapter, records).await.map_err(|e| Refused::Away(e.to_string()))?;
+            let rejected = dead
+                .into_iter()
+                .map(|(i, readable, l)| Rejection { line: lines[i], code: l.code, message: l.message, readable })
+                .collect();
+            Ok(Taken { accepted, rejected })
+        }
+        .boxed()
+    }
+}
+
+/// A pushed line; without an origin its place is the hash of its bytes, so that a repeat is the same dead letter.
+fn pushed(line: RawLine, headers: &BTreeMap<String, String>) -> Record {
+    let place = match &line.origin {
+        Some((digest, n)) => Place { source: digest.to_string(), partition: String::new(), offset: *n },
+        None => {
+            let hash = xxhash_rust::xxh3::xxh3_128(&line.bytes);
+            Place { source: "http".to_owned(), partition: format!("{hash:032x}"), offset: 0 }
+        }
+    };
+    Record {
+        bytes: line.bytes,
+        key: None,
+        headers: headers.clone(),
+        place,
+        origin: line.origin,
+        refused: line.refused.map(|(code, message)| (code.to_owned(), message)),
+    }
+}

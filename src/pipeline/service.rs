@@ -1,0 +1,492 @@
+//! `filin run`: everything wired, started in order and stopped in order.
+
+use std::{
+    fs,
+    io::Write as _,
+    net::SocketAddr,
+    os::unix::fs::OpenOptionsExt as _,
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    demo,
+    ingest::{self, Ingestor, Policies, Rows},
+    intake::{Intake, Now},
+    score::{self, Cadence, Scorer},
+};
+use crate::{
+    api::{self, Access, Limits, SourceStatus, Status, Stored, TenantStatus},
+    directory::load,
+    engine::{ControlPolicy, Policy},
+    log::{self, Appender, Reader},
+    ops::{
+        clock,
+        config::{self, Config, Role, Store},
+        happening::Readiness,
+        metrics::Metrics,
+    },
+    store::{self, Alias, state},
+};
+
+/// How long a stop may take.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// Why the service did not start, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The configuration asks for what cannot be: exit code 2.
+    #[error("{0}")]
+    Config(String),
+    /// Something is away or refuses.
+    #[error("{0}")]
+    Failed(String),
+    /// Scoring ended.
+    #[error(transparent)]
+    Score(#[from] score::Error),
+    /// Taking events ended.
+    #[error(transparent)]
+    Ingest(#[from] ingest::Error),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// The log.
+    #[error(transparent)]
+    Log(#[from] log::Error),
+}
+
+/// An error with its sources, on one line.
+fn chain(e: &dyn std::error::Error) -> String {
+    let mut text = e.to_string();
+    let mut source = e.source();
+    while let Some(e) = source {
+        text = format!("{text}: {e}");
+        source = e.source();
+    }
+    text
+}
+
+/// Where things listen, once they do.
+#[derive(Clone, Debug)]
+pub struct Ready {
+    /// Console, API and metrics.
+    pub console: SocketAddr,
+    /// ClickHouse, as people reach it.
+    pub clickhouse: String,
+}
+
+/// ClickHouse as the service uses it.
+pub struct Opened {
+    /// A client of the database.
+    pub client: clickhouse::Client,
+    /// For people.
+    pub address: String,
+    #[cfg(feature = "embedded")]
+    embedded: Option<store::embedded::Running>,
+}
+
+/// Runs until `stop`; calls `ready` once everything is restored and loaded.
+///
+/// # Errors
+/// When something needed is missing at the start, or refuses for good later.
+pub async fn run(config: Config, metrics: Metrics, stop: CancellationToken, ready: impl FnOnce(&Ready)) -> Result<(), Error> {
+    let started = clock::now();
+    let access = Access::new(&config, config.http.listen);
+    access.guard(config.http.listen).map_err(Error::Config)?;
+    // The port first: whoever runs twice hears it before anything is opened.
+    let listener = TcpListener::bind(config.http.listen).await.map_err(|e| Error::Failed(format!("cannot listen on {}: {e}", config.http.listen)))?;
+    let console = listener.local_addr().map_err(|e| Error::Failed(e.to_string()))?;
+    let opened = open_store(&config).await?;
+    let client = opened.client.clone();
+    let alias = Alias::new(alias_key(&config)?);
+    let (log_id, partitions, appender, reader, writer) = open_log(&config, &client).await?;
+
+    let (status, watch) = watch::channel(Status {
+        mode: if matches!(config.store, Store::Embedded(_)) { "embedded" } else { "servers" },
+        demo: config.demo,
+        started,
+        missing: vec!["restore", "reference"],
+        clickhouse: opened.address.clone(),
+        ..Status::default()
+    });
+    // Sources, then scoring, then serving: each is told to stop when what it serves has ended.
+    let (feeding, scoring, serving) = (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
+    let writer = tokio::spawn(writer);
+    let has = |role| config.roles.contains(&role);
+
+    let ingestor = Ingestor::open(appender, partitions, client.clone(), alias.clone(), metrics.clone(), policies(&config)).await?;
+    let scorer = Scorer::new(client.clone(), alias, log_id, cadence(&config), metrics.clone());
+    let mut progress = scorer.progress();
+    let mut scorer = has(Role::Score).then(|| tokio::spawn(scorer.run(reader, scoring.clone())));
+    let intake = Arc::new(Intake::new(ingestor.clone(), metrics.clone(), Now::Clock));
+    let parts = api::Parts {
+        ingest: has(Role::Normalise).then(|| Arc::clone(&intake) as Arc<dyn api::Ingest>),
+        reader: has(Role::Web).then(|| Arc::new(Stored::new(client.clone())) as Arc<dyn api::Reader>),
+        status: watch,
+        metrics: metrics.clone(),
+        access,
+        limits: Limits::for_lines_of(config.pipeline.max_line_bytes),
+    };
+    let mut server = tokio::spawn(api::serve(listener, api::router(parts), serving.clone()));
+
+    let address = Ready { console, clickhouse: opened.address.clone() };
+    let work = async {
+        let sources = start_sources(&config, &ingestor, &intake, &metrics, &status, &feeding).await?;
+        status.send_modify(|s| s.missing.retain(|m| *m != "reference"));
+        let demo = if config.demo { Some(demo::Runner::open(&config.data).map_err(|e| Error::Failed(format!("the demo's folder: {e}")))?) } else { None };
+        if has(Role::Score) {
+            progress.wait_for(|p| p.restored).await.map_err(|_| Error::Failed("scoring ended".to_owned()))?;
+        }
+        status.send_modify(|s| s.missing.clear());
+        Readiness { missing: None }.emit(&metrics);
+        ready(&address);
+        let mut tasks = sources;
+        if let Some(demo) = demo {
+            let (ingestor, client, feeding) = (ingestor.clone(), client.clone(), feeding.clone());
+            tasks.push(tokio::spawn(async move { demo.run(&ingestor, &client, feeding).await.map_err(Error::from) }));
+        }
+        Ok::<_, Error>(tasks)
+    };
+    let mut tasks = Vec::new();
+    let mut failed: Option<Error> = None;
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => {}
+        started = work => match started {
+            Ok(t) => tasks = t,
+            Err(e) => failed = Some(e),
+        },
+        ended = ended(&mut scorer) => failed = Some(scored(ended)),
+    }
+    while failed.is_none() && !stop.is_cancelled() {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            changed = progress.changed() => if changed.is_ok() { report(&status, &progress.borrow_and_update()) },
+            ended = ended(&mut scorer) => failed = Some(scored(ended)),
+            ended = &mut server => failed = Some(Error::Failed(format!("the listener ended: {ended:?}"))),
+            Some(e) = first_failure(&mut tasks) => failed = Some(e),
+        }
+    }
+    tracing::info!("stopping");
+    status.send_modify(|s| s.missing = vec!["stopping"]);
+    feeding.cancel();
+    let orderly = failed.is_none();
+    let stopped = tokio::time::timeout(GRACE, async {
+        for task in tasks {
+            task.await.ok();
+        }
+        serving.cancel();
+        if !server.is_finished() {
+            server.await.ok();
+        }
+        // What was appended is scored at the next start at the latest; what was applied is stored now.
+        scoring.cancel();
+        let end = match scorer {
+            Some(task) if orderly => task.await.map_err(|e| Error::Failed(e.to_string())).and_then(|r| r.map_err(Error::from)),
+            _ => Ok(()),
+        };
+        drop((intake, ingestor));
+        writer.abort();
+        #[cfg(feature = "embedded")]
+        if let Some(embedded) = opened.embedded {
+            embedded.stop().await;
+        }
+        end
+    });
+    match (failed, stopped.await) {
+        (Some(e), _) => Err(e),
+        (None, Ok(end)) => end,
+        (None, Err(_)) => Err(Error::Failed(format!("stopping took longer than {} s; the next start goes on from the last checkpoint", GRACE.as_secs()))),
+    }
+}
+
+type Task = JoinHandle<Result<(), Error>>;
+
+async fn ended(scorer: &mut Option<JoinHandle<Result<(), score::Error>>>) -> Result<Result<(), score::Error>, tokio::task::JoinError> {
+    match scorer {
+        Some(task) => task.await,
+        None => std::future::pending().await,
+    }
+}
+
+fn scored(ended: Result<Result<(), score::Error>, tokio::task::JoinError>) -> Error {
+    match ended {
+        Ok(Ok(())) => Error::Failed("scoring ended".to_owned()),
+        Ok(Err(e)) => e.into(),
+        Err(e) => Error::Failed(format!("scoring ended: {e}")),
+    }
+}
+
+/// Waits for the first task that fails; tasks that end well are forgotten.
+async fn first_failure(tasks: &mut Vec<Task>) -> Option<Error> {
+    loop {
+        if tasks.is_empty() {
+            return std::future::pending().await;
+        }
+        let (ended, i, _) = futures_util::future::select_all(tasks.iter_mut()).await;
+        tasks.swap_remove(i);
+        match ended {
+            Ok(Ok(())) => {}
+            Ok(Err(e)) => return Some(e),
+            Err(e) => return Some(Error::Failed(format!("a source ended: {e}"))),
+        }
+    }
+}
+
+fn report(status: &watch::Sender<Status>, progress: &score::Progress) {
+    status.send_modify(|s| {
+        (s.events, s.log_behind) = (progress.applied, progress.behind);
+        let tenant = |(name, (watermark, offset)): (&String, &(Option<_>, Option<u64>))| TenantStatus {
+            tenant: name.clone(),
+            watermark: *watermark,
+            log_offset: *offset,
+        };
+        s.tenants = progress.tenants.iter().map(tenant).collect();
+    });
+}
+
+/// Opens ClickHouse, embedded or not, and brings its tables up to date.
+///
+/// # Errors
+/// When it is not there or refuses.
+pub async fn open_store(config: &Config) -> Result<Opened, Error> {
+    let retention = u32::try_from(config.log_retention.as_secs() / 86_400).unwrap_or(u32::MAX).max(1);
+    let opened = match &config.store {
+        Store::Server(server) => {
+            let options = store::Options {
+                url: server.url.clone(),
+                user: server.user.clone(),
+                password: server.password.expose().to_owned(),
+                database: server.database.clone(),
+            };
+            Opened {
+                client: store::client(&options),
+                address: server.url.clone(),
+                #[cfg(feature = "embedded")]
+                embedded: None,
+            }
+        }
+        #[cfg(feature = "embedded")]
+        Store::Embedded(embedded) => {
+            let options = store::embedded::Options {
+                listen: embedded.listen,
+                reader_password: embedded.reader_password.clone(),
+                memory_bytes: embedded.memory_bytes,
+                ..store::embedded::Options::new(&config.data)
+            };
+            let running = store::embedded::start(options, CancellationToken::new()).await.map_err(|e| Error::Failed(chain(&e)))?;
+            Opened { client: store::client(&running.access().store()), address: running.access().url(), embedded: Some(running) }
+        }
+        #[cfg(not(feature = "embedded"))]
+        Store::Embedded(_) => return Err(Error::Config("this filin was built without the embedded ClickHouse: set clickhouse.url".to_owned())),
+    };
+    let database = match &config.store {
+        Store::Server(server) => server.database.as_str(),
+        Store::Embedded(_) => "filin",
+    };
+    store::migrate::migrate(&opened.client, database, retention).await.map_err(|e| match e {
+        store::Error::Away(e) => Error::Failed(format!("clickhouse does not answer at {}: {e}", opened.address)),
+        refused @ store::Error::Refused(_) => Error::Store(refused),
+    })?;
+    Ok(opened)
+}
+
+impl Opened {
+    /// Ends the embedded engine, where there is one.
+    pub async fn close(self) {
+        #[cfg(feature = "embedded")]
+        if let Some(embedded) = self.embedded {
+            embedded.stop().await;
+        }
+    }
+}
+
+/// The key of pseudonyms: as configured, else made once and kept in the data folder.
+///
+/// # Errors
+/// When it cannot be read or written.
+pub fn alias_key(config: &Config) -> Result<[u8; 32], Error> {
+    use sha2::{Digest, Sha256};
+    if let Some(key) = &config.privacy.alias_key {
+        return Ok(Sha256::digest(key.expose().as_bytes()).into());
+    }
+    let path = config.data.join("alias.key");
+    let wrong = |e: std::io::Error| Error::Failed(format!("{}: {e}", path.display()));
+    match fs::read(&path) {
+        Ok(bytes) => bytes.try_into().map_err(|_| Error::Failed(format!("{} is damaged: it must hold 32 bytes", path.display()))),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            fs::create_dir_all(&config.data).map_err(wrong)?;
+            let key: [u8; 32] = random().map_err(wrong)?;
+            let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(wrong)?;
+            file.write_all(&key).map_err(wrong)?;
+            Ok(key)
+        }
+        Err(e) => Err(wrong(e)),
+    }
+}
+
+fn random<const N: usize>() -> std::io::Result<[u8; N]> {
+    use std::io::Read as _;
+    let mut bytes = [0; N];
+    fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(bytes)
+}
+
+type Log = (String, u32, Appender, Reader, futures_util::future::BoxFuture<'static, ()>);
+
+/// The log: a topic where brokers are configured, else a table.
+async fn open_log(config: &Config, client: &clickhouse::Client) -> Result<Log, Error> {
+    let known_id = state::meta(client, "log_id").await?;
+    let known_partitions = state::meta(client, "partitions").await?.and_then(|p| p.parse::<u32>().ok());
+    #[cfg(feature = "kafka")]
+    if let Some(kafka) = &config.kafka {
+        let options =
+            log::kafka::Options { kafka: kafka.clone(), retention: config.log_retention, max_line_bytes: config.pipeline.max_line_bytes };
+        let (opened, appender, reader) = log::kafka::open(options).await?;
+        let id = format!("kafka:{}", opened.log_id);
+        if known_id.as_ref().is_some_and(|known| *known != id) {
+            let known = known_id.unwrap_or_default();
+            return Err(Error::Failed(format!(
+                "topic {} has the id {id}, the states stored here belong to {known}: bring the topic back, or begin anew with an empty database",
+                kafka.log_topic
+            )));
+        }
+        let partitions = known_partitions.unwrap_or(opened.partitions);
+        if opened.partitions < partitions {
+            let found = opened.partitions;
+            return Err(Error::Failed(format!("topic {} has {found} partitions, the log was made with {partitions}", kafka.log_topic)));
+        }
+        if opened.partitions > partitions {
+            tracing::warn!(found = opened.partitions, used = partitions, "partitions were added to the log's topic; they stay unused");
+        }
+        state::set_meta(client, "log_id", &id).await?;
+        state::set_meta(client, "partitions", &partitions.to_string()).await?;
+        return Ok((id, partitions, Appender::Kafka(appender), Reader::Kafka(reader), Box::pin(std::future::ready(()))));
+    }
+    #[cfg(not(feature = "kafka"))]
+    if config.kafka.is_some() {
+        return Err(Error::Config("this filin was built without Kafka".to_owned()));
+    }
+    let id = match known_id {
+        Some(id) if id.starts_with("kafka:") => {
+            return Err(Error::Failed(format!("the states stored here belong to the log {id}, but no kafka.brokers are configured")));
+        }
+        Some(id) => id,
+        None => {
+            let bytes: [u8; 16] = random().map_err(|e| Error::Failed(format!("no random numbers: {e}")))?;
+            let id = format!("local:{}", data_encoding::HEXLOWER.encode(&bytes));
+            state::set_meta(client, "log_id", &id).await?;
+            id
+        }
+    };
+    let partitions = known_partitions.unwrap_or(log::DEFAULT_PARTITIONS);
+    state::set_meta(client, "partitions", &partitions.to_string()).await?;
+    let (appender, reader, writer) = log::local::open(client.clone(), partitions).await?;
+    Ok((id, partitions, Appender::Local(appender), Reader::Local(reader), Box::pin(writer)))
+}
+
+/// What the configuration says about each tenant, as the engine reads it.
+pub fn policies(config: &Config) -> Policies {
+    let controls: std::collections::BTreeMap<_, _> =
+        config.controls.iter().map(|(id, c)| (id.clone(), ControlPolicy { enabled: c.enabled })).collect();
+    let other = Policy { budget: config.alerts.budget, lateness_h: config.pipeline.lateness_h, controls, ..Policy::default() };
+    let mut policies = Policies { other: other.clone(), ..Policies::default() };
+    for (name, tenant) in &config.tenants {
+        let policy = Policy {
+            zone: tenant.time_zone.clone().unwrap_or_else(|| other.zone.clone()),
+            lateness_h: tenant.lateness_h.unwrap_or(other.lateness_h),
+            ..other.clone()
+        };
+        policies.named.insert(name.clone(), policy);
+        policies.ip_allow.insert(name.clone(), tenant.ip_allow.clone());
+    }
+    policies
+}
+
+fn cadence(config: &Config) -> Cadence {
+    Cadence { flush: config.pipeline.flush, checkpoint: config.pipeline.checkpoint, ..Cadence::default() }
+}
+
+/// Reads reference data, then starts the sources of raw records.
+async fn start_sources(
+    config: &Config,
+    ingestor: &Ingestor,
+    intake: &Arc<Intake>,
+    metrics: &Metrics,
+    status: &watch::Sender<Status>,
+    stop: &CancellationToken,
+) -> Result<Vec<Task>, Error> {
+    let mut tasks = Vec::new();
+    if !config.roles.contains(&Role::Normalise) {
+        return Ok(tasks);
+    }
+    let mut rows = Rows::default();
+    let mut topics = Vec::new();
+    for (kind, place) in [("users", &config.reference.users), ("clients", &config.reference.clients), ("orders", &config.reference.orders)] {
+        match place {
+            None => {}
+            Some(config::Place::Topic(topic)) => topics.push((kind, topic.clone())),
+            Some(config::Place::File(path)) => {
+                let complaints = read_rows(kind, path, &mut rows).map_err(|e| Error::Failed(e.to_string()))?;
+                for c in complaints.iter().take(20) {
+                    tracing::warn!(kind, "{c}");
+                }
+            }
+        }
+    }
+    ingestor.learn(rows).await?;
+    #[cfg(feature = "kafka")]
+    if let Some(kafka) = &config.kafka {
+        tasks.extend(super::feed::reference(kafka, topics, config, ingestor, stop).await?);
+        tasks.extend(super::feed::topics(kafka, config, intake, metrics, status, stop)?);
+    }
+    #[cfg(not(feature = "kafka"))]
+    drop(topics);
+    let files = config.bindings.iter().filter_map(|b| match &b.from {
+        config::Source::Path(path) => Some((path.clone(), b.clone())),
+        _ => None,
+    });
+    for (path, binding) in files {
+        status.send_modify(|s| {
+            s.sources.push(SourceStatus {
+                name: path.display().to_string(),
+                kind: crate::ops::metrics::Source::File,
+                format: binding.format.clone(),
+                records: 0,
+                behind: None,
+            });
+        });
+        let (intake, stop) = (Arc::clone(intake), stop.clone());
+        tasks.push(tokio::spawn(async move { intake.file(&path, &binding, stop).await.map_err(|e| Error::Failed(e.to_string())) }));
+    }
+    Ok(tasks)
+}
+
+/// Reads a file of reference data into `rows`.
+///
+/// # Errors
+/// When the file cannot be read at all.
+pub fn read_rows(kind: &str, path: &Path, rows: &mut Rows) -> Result<Vec<load::Complaint>, crate::directory::Error> {
+    let complaints = match kind {
+        "users" => {
+            let loaded = load::file(path)?;
+            rows.users.extend(loaded.rows);
+            loaded.complaints
+        }
+        "clients" => {
+            let loaded = load::file(path)?;
+            rows.clients.extend(loaded.rows);
+            loaded.complaints
+        }
+        _ => {
+            let loaded = load::file(path)?;
+            rows.orders.extend(loaded.rows);
+            loaded.complaints
+        }
+    };
+    Ok(complaints)
+}
