@@ -122,13 +122,16 @@ fn producer(kafka: &Kafka, max_bytes: usize) -> Result<Producer, Error> {
 
 /// The topic, if it is there.
 async fn find(producer: &Producer, name: &str) -> Result<Option<Topic>, Error> {
-    let (client, name) = (producer.clone(), name.to_owned());
-    let ask = move || {
-        let found = describe(client.client(), &[&name]);
-        found.map_err(|e| kafka::Error::of(format_args!("topic {name} cannot be looked up"), &e, Some(&client.context().context)))
-    };
-    let found = tokio::task::spawn_blocking(ask).await.map_err(|e| Error::Stop(e.to_string()))??;
-    Ok(found.into_iter().next())
+    let (client, asked) = (producer.clone(), name.to_owned());
+    let ask = move || describe(client.client(), &[&asked]);
+    let wrong =
+        |e: &KafkaError| kafka::Error::of(format_args!("topic {name} cannot be looked up"), e, Some(&producer.context().context)).into();
+    let found = tokio::task::spawn_blocking(ask).await.map_err(|e| Error::Stop(e.to_string()))?.map_err(|e| wrong(&e))?;
+    match found.into_iter().next() {
+        None | Some(Err((_, RDKafkaErrorCode::UnknownTopicOrPartition))) => Ok(None),
+        Some(Err((_, code))) => Err(wrong(&KafkaError::AdminOp(code))),
+        Some(Ok(topic)) => Ok(Some(topic)),
+    }
 }
 
 async fn create(kafka: &Kafka, producer: &Producer, retention: Duration, max_bytes: usize) -> Result<Topic, Error> {

@@ -45,7 +45,7 @@ pub enum Delivery {
     Lines {
         /// The partition.
         partition: u32,
-        /// In order of offset.
+        /// In order of offset; none of them when the end was reached without any.
         lines: Vec<Read>,
         /// Lines known to be behind the last of these, for the lag metric.
         behind: u64,

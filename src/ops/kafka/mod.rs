@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-pub use native::Topic;
+pub use native::{Described, Topic};
 use rdkafka::{
     ClientConfig, ClientContext,
     client::Client,
@@ -62,12 +62,21 @@ impl Error {
         let text = format!("{what}: {error}{reason}");
         match error {
             KafkaError::ClientConfig(..) | KafkaError::ClientCreation(_) => Self::Stop(text),
-            _ if error.rdkafka_error_code().is_some_and(is_final) || because.is_some_and(Context::is_refused) => Self::Stop(text),
+            _ if code(error).is_some_and(is_final) || because.is_some_and(Context::is_refused) => Self::Stop(text),
             _ => Self::Away(text),
         }
     }
 }
 
+/// What the brokers or librdkafka said.
+fn code(error: &KafkaError) -> Option<RDKafkaErrorCode> {
+    match error {
+        KafkaError::AdminOp(code) => Some(*code),
+        _ => error.rdkafka_error_code(),
+    }
+}
+
+/// Whether it takes a person to make it work.
 fn is_final(code: RDKafkaErrorCode) -> bool {
     use RDKafkaErrorCode as E;
     matches!(
@@ -115,11 +124,11 @@ pub fn properties(kafka: &Kafka, defaults: &[(&str, &str)], ours: &[(&str, &str)
     Ok(config)
 }
 
-/// Describes topics; those that are not there are left out. Never makes one. Blocks up to [`ANSWER`] and a bit.
+/// Describes topics. Never makes one. Blocks, but not long.
 ///
 /// # Errors
-/// When no broker answers, or it refuses.
-pub fn describe<C: ClientContext>(client: &Client<C>, names: &[&str]) -> Result<Vec<Topic>, KafkaError> {
+/// When no broker answers.
+pub fn describe<C: ClientContext>(client: &Client<C>, names: &[&str]) -> Result<Vec<Described>, KafkaError> {
     native::describe(client, names, ANSWER)
 }
 
@@ -162,9 +171,13 @@ impl ClientContext for Context {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-        trouble.refused = error.rdkafka_error_code().is_some_and(is_final);
-        trouble.reason = Some(reason.to_owned());
         tracing::debug!(target: "librdkafka", error = %error, "{reason}");
+        let code = code(&error);
+        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        trouble.refused = code.is_some_and(is_final);
+        // "All brokers are down" says less than what came before it.
+        if code != Some(RDKafkaErrorCode::AllBrokersDown) || trouble.reason.is_none() {
+            trouble.reason = Some(reason.to_owned());
+        }
     }
 }

@@ -46,8 +46,11 @@ impl<T> Drop for Owned<T> {
     }
 }
 
-/// Describes topics; those that are not there are left out. Never makes a topic, whatever the brokers are set to. Blocks.
-pub(super) fn describe<C: ClientContext>(client: &Client<C>, names: &[&str], wait: Duration) -> Result<Vec<Topic>, KafkaError> {
+/// A topic, or the name of one and why it cannot be described.
+pub type Described = Result<Topic, (String, RDKafkaErrorCode)>;
+
+/// Describes topics. Never makes one, whatever the brokers are set to. Blocks.
+pub(super) fn describe<C: ClientContext>(client: &Client<C>, names: &[&str], wait: Duration) -> Result<Vec<Described>, KafkaError> {
     let names = names.iter().map(|n| CString::new(*n)).collect::<Result<Vec<_>, _>>();
     let names = names.map_err(|_| KafkaError::AdminOp(RDKafkaErrorCode::InvalidTopic))?;
     let mut pointers: Vec<_> = names.iter().map(|n| n.as_ptr()).collect();
@@ -79,19 +82,19 @@ pub(super) fn describe<C: ClientContext>(client: &Client<C>, names: &[&str], wai
         let mut described = Vec::with_capacity(n);
         for i in 0..n {
             let topic = *found.add(i);
-            match check(c::rd_kafka_error_code(c::rd_kafka_TopicDescription_error(topic))) {
-                Ok(()) => {}
-                Err(KafkaError::AdminOp(RDKafkaErrorCode::UnknownTopicOrPartition)) => continue,
-                Err(e) => return Err(e),
+            let name = CStr::from_ptr(c::rd_kafka_TopicDescription_name(topic)).to_string_lossy().into_owned();
+            match RDKafkaErrorCode::from(c::rd_kafka_error_code(c::rd_kafka_TopicDescription_error(topic))) {
+                RDKafkaErrorCode::NoError => {}
+                code => {
+                    described.push(Err((name, code)));
+                    continue;
+                }
             }
             let mut partitions = 0;
             c::rd_kafka_TopicDescription_partitions(topic, &raw mut partitions);
             let id = c::rd_kafka_Uuid_base64str(c::rd_kafka_TopicDescription_topic_id(topic));
-            described.push(Topic {
-                name: CStr::from_ptr(c::rd_kafka_TopicDescription_name(topic)).to_string_lossy().into_owned(),
-                id: CStr::from_ptr(id).to_string_lossy().into_owned(),
-                partitions: u32::try_from(partitions).unwrap_or(u32::MAX),
-            });
+            let id = CStr::from_ptr(id).to_string_lossy().into_owned();
+            described.push(Ok(Topic { name, id, partitions: u32::try_from(partitions).unwrap_or(u32::MAX) }));
         }
         Ok(described)
     }

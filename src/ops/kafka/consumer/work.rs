@@ -1,45 +1,38 @@
-//! A consumer on a thread of its own: it keeps answering the brokers while its owner works, and never holds more than a bounded
-//! number of bytes.
-//!
-//! Each partition has its own queue in librdkafka, read only while there is room: a slow owner stops the fetching of data, not
-//! the heartbeats. A partition is assigned in librdkafka only when its owner says from where ([`Consumer::resume`]), so there is
-//! no seek that could race with data; and a revocation is answered only when the owner is done with what it has.
+//! The thread of a consumer.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
         mpsc as blocking,
     },
     time::Duration,
 };
 
 use rdkafka::{
-    ClientConfig, ClientContext, Message, Offset, TopicPartitionList,
+    ClientContext, Message, Offset, TopicPartitionList,
     config::RDKafkaLogLevel,
     consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, base_consumer::PartitionQueue},
     error::{KafkaError, KafkaResult, RDKafkaErrorCode},
-    message::BorrowedMessage,
     types::RDKafkaRespErr,
 };
 use tokio::sync::{mpsc, oneshot};
 
-use super::{ANSWER, Context, Error, describe, native};
-use crate::ops::clock::Stopwatch;
+use super::{HELD_BYTES, Order, Parcel, Place, Said, Setup, Start, State, lock};
+use crate::ops::{
+    clock::Stopwatch,
+    kafka::{ANSWER, Context, code, describe, is_final, native},
+};
 
 /// At most so many messages at once.
 const BATCH: usize = 10_000;
 /// ... of about so many bytes.
 const BATCH_BYTES: usize = 4 << 20;
-/// Nothing is read from librdkafka while its owner has more than this to take.
-const HELD_BYTES: usize = 32 << 20;
 /// What a message costs beside its bytes.
 const MESSAGE_BYTES: usize = 96;
 /// How long the owner of revoked partitions may take to store what it has.
 const LEAVE: Duration = Duration::from_secs(20);
-/// How long closing may hold up its owner.
-const CLOSE: Duration = Duration::from_secs(5);
 /// How often commits are sent and lags published.
 const HOUSEKEEPING: Duration = Duration::from_millis(250);
 /// How soon a question to the brokers that failed is asked again.
@@ -47,220 +40,9 @@ const RETRY: Duration = Duration::from_secs(1);
 /// How often it is looked whether topics read as a whole have more partitions.
 const RECHECK: Duration = Duration::from_secs(60);
 
-/// A partition of a topic.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
-    /// The topic.
-    pub topic: Arc<str>,
-    /// The partition.
-    pub partition: i32,
-}
-
-/// From where a partition is delivered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Start {
-    /// Its first message.
-    Beginning,
-    /// The message with this offset.
-    At(i64),
-    /// The first message that its group has not committed.
-    Committed,
-}
-
-/// What a consumer has to say.
-#[derive(Debug)]
-pub enum Said<M> {
-    /// These are ours; nothing of them comes before [`Consumer::resume`].
-    Assigned(Vec<Place>),
-    /// These go away when the answer is given or dropped, or after a deadline. What is committed before counts.
-    Revoked(Vec<Place>, oneshot::Sender<()>),
-    /// Consecutive messages of one partition; none of them when the end was reached without any.
-    Messages {
-        /// Where they are from.
-        place: Place,
-        /// Id of the topic, where [`Start::Committed`] was asked for or topics are read as a whole; else empty.
-        topic_id: Arc<str>,
-        /// In order of offset.
-        messages: Vec<M>,
-        /// Messages known to be behind the last of these.
-        behind: u64,
-    },
-    /// The brokers refuse, and will again.
-    Refused(RDKafkaErrorCode, String),
-}
-
-/// What to consume, and how.
-pub struct Setup<M> {
-    /// Properties, group among them.
-    pub config: ClientConfig,
-    /// Topics.
-    pub topics: Vec<String>,
-    /// Whether partitions are shared with the rest of the group; else all of them are ours.
-    pub shared: bool,
-    /// Whether an offset behind the end of a partition is refused (the topic was cut); else it is read from the beginning.
-    pub strict: bool,
-    /// Takes what is needed from a message, and says how many bytes that holds.
-    pub read: Reading<M>,
-}
-
-/// Takes what is needed from a message, and says how many bytes that holds.
-pub type Reading<M> = Box<dyn Fn(&BorrowedMessage<'_>) -> (M, usize) + Send>;
-
-/// A handle of the thread; dropping it leaves the group.
-pub struct Consumer<M> {
-    parcels: mpsc::UnboundedReceiver<Parcel<M>>,
-    orders: Orders,
-    closed: blocking::Receiver<()>,
-    /// The epoch of each resumed partition: what was read for an earlier one is not delivered.
-    epochs: BTreeMap<Place, u64>,
-    epoch: u64,
-}
-
-/// Tells the thread what to do.
-#[derive(Clone)]
-pub struct Orders {
-    queue: blocking::Sender<Order>,
-    state: Arc<State>,
-}
-
-enum Order {
-    Resume(Place, Start, u64),
-    Commit(Place, i64),
-}
-
-struct Parcel<M> {
-    epoch: u64,
-    bytes: usize,
-    said: Said<M>,
-}
-
-/// What thread and handles share.
-#[derive(Default)]
-struct State {
-    /// Bytes said and not yet taken.
-    held: AtomicUsize,
-    lags: Mutex<BTreeMap<Place, Option<u64>>>,
-    stop: AtomicBool,
-    awake: Mutex<bool>,
-    wake: Condvar,
-}
-
-impl State {
-    fn wake(&self) {
-        *lock(&self.awake) = true;
-        self.wake.notify_one();
-    }
-
-    fn sleep(&self, at_most: Duration) {
-        let awake = lock(&self.awake);
-        let (mut awake, _) = self.wake.wait_timeout_while(awake, at_most, |awake| !*awake).unwrap_or_else(PoisonError::into_inner);
-        *awake = false;
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl<M: Send + 'static> Consumer<M> {
-    /// Starts to consume. Brokers that are away are waited for.
-    ///
-    /// # Errors
-    /// When the properties are wrong.
-    pub fn start(setup: Setup<M>) -> Result<Self, Error> {
-        let wrong = |e: KafkaError| Error::of("the Kafka consumer cannot start", &e, None);
-        let state = Arc::<State>::default();
-        let mut consumer: BaseConsumer<Rebalances> = setup.config.create_with_context(Rebalances::default()).map_err(wrong)?;
-        let wake = Arc::clone(&state);
-        consumer.set_nonempty_callback(move || wake.wake());
-        if setup.shared {
-            consumer.subscribe(&setup.topics.iter().map(String::as_str).collect::<Vec<_>>()).map_err(wrong)?;
-        }
-        let (say, parcels) = mpsc::unbounded_channel();
-        let (queue, orders) = blocking::channel();
-        let (close, closed) = blocking::channel();
-        let work = Work::new(consumer, setup, say, orders, Arc::clone(&state));
-        let run = move || {
-            work.run();
-            // Whoever waited may have given up.
-            close.send(()).ok();
-        };
-        let thread = std::thread::Builder::new().name("kafka".to_owned()).spawn(run);
-        thread.map_err(|e| Error::Stop(format!("no thread for Kafka can be started: {e}")))?;
-        let orders = Orders { queue, state };
-        Ok(Self { parcels, orders, closed, epochs: BTreeMap::new(), epoch: 0 })
-    }
-}
-
-impl<M> Consumer<M> {
-    /// The next thing to know; waits for it. Cancelling the wait loses nothing.
-    ///
-    /// # Errors
-    /// [`Error::Stop`] when the thread is gone.
-    pub async fn next(&mut self) -> Result<Said<M>, Error> {
-        loop {
-            let parcel = self.parcels.recv().await.ok_or_else(|| Error::Stop("the Kafka consumer ended".to_owned()))?;
-            match &parcel.said {
-                Said::Messages { place, .. } => {
-                    let held = self.orders.state.held.fetch_sub(parcel.bytes, Ordering::AcqRel);
-                    if held >= HELD_BYTES {
-                        self.orders.state.wake();
-                    }
-                    if self.epochs.get(place) != Some(&parcel.epoch) {
-                        continue;
-                    }
-                }
-                Said::Revoked(places, _) => self.epochs.retain(|p, _| !places.contains(p)),
-                Said::Assigned(_) | Said::Refused(..) => {}
-            }
-            return Ok(parcel.said);
-        }
-    }
-
-    /// Starts delivery of an assigned partition; what was read of it before is not delivered any more.
-    pub fn resume(&mut self, place: Place, from: Start) {
-        self.epoch += 1;
-        self.epochs.insert(place.clone(), self.epoch);
-        self.orders.give(Order::Resume(place, from, self.epoch));
-    }
-
-    /// A handle to commit with.
-    pub fn orders(&self) -> Orders {
-        self.orders.clone()
-    }
-
-    /// Per assigned partition, messages neither delivered nor, where its start was [`Start::Committed`], committed; none where
-    /// that is not known yet.
-    pub fn lags(&self) -> BTreeMap<Place, Option<u64>> {
-        lock(&self.orders.state.lags).clone()
-    }
-}
-
-impl Orders {
-    /// Everything before `next` is done with. Ignored where the partition is not ours any more.
-    pub fn commit(&self, place: Place, next: i64) {
-        self.give(Order::Commit(place, next));
-    }
-
-    fn give(&self, order: Order) {
-        // A thread that is gone says so in `Consumer::next`.
-        self.queue.send(order).ok();
-        self.state.wake();
-    }
-}
-
-impl<M> Drop for Consumer<M> {
-    fn drop(&mut self) {
-        self.orders.state.stop.store(true, Ordering::Release);
-        self.orders.state.wake();
-        // Leaving the group in order saves the others the session timeout; brokers that are away are not waited for.
-        self.closed.recv_timeout(CLOSE).ok();
-    }
-}
-
 /// Remembers what the group decided, for the thread to act on when it is ready.
 #[derive(Default)]
-struct Rebalances {
+pub(super) struct Rebalances {
     context: Context,
     decided: Mutex<VecDeque<Decision>>,
     closing: AtomicBool,
@@ -288,7 +70,8 @@ impl ConsumerContext for Rebalances {
             drop(consumer.unassign());
             return;
         }
-        let places = places.elements().iter().map(|p| Place::new(p.topic(), p.partition())).collect();
+        let mut places: Vec<Place> = places.elements().iter().map(|p| Place::new(p.topic(), p.partition())).collect();
+        places.sort();
         lock(&self.decided).push_back(match what {
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => Decision::Assign(places),
             _ => Decision::Revoke(places),
@@ -303,7 +86,7 @@ impl ConsumerContext for Rebalances {
 }
 
 /// What the thread works on.
-struct Work<M> {
+pub(super) struct Work<M> {
     consumer: Arc<BaseConsumer<Rebalances>>,
     setup: Setup<M>,
     say: mpsc::UnboundedSender<Parcel<M>>,
@@ -322,6 +105,8 @@ struct Work<M> {
     look: Option<(Stopwatch, Duration)>,
     /// When a question to the brokers failed last.
     failed: Option<Stopwatch>,
+    /// What was said last about trouble, and when: the same is not said again and again.
+    troubled: Option<(String, Stopwatch)>,
     housekeeping: Stopwatch,
 }
 
@@ -358,7 +143,7 @@ enum From {
 }
 
 impl<M> Work<M> {
-    fn new(
+    pub(super) fn new(
         consumer: BaseConsumer<Rebalances>,
         setup: Setup<M>,
         say: mpsc::UnboundedSender<Parcel<M>>,
@@ -379,11 +164,12 @@ impl<M> Work<M> {
             last: None,
             look: Some((Stopwatch::start(), Duration::ZERO)),
             failed: None,
+            troubled: None,
             housekeeping: Stopwatch::start(),
         }
     }
 
-    fn run(mut self) {
+    pub(super) fn run(mut self) {
         while !self.state.stop.load(Ordering::Acquire) {
             self.obey();
             let mut busy = self.events();
@@ -516,10 +302,9 @@ impl<M> Work<M> {
                 return self.trouble(None, &e);
             }
         };
-        let missing: BTreeSet<String> = self.setup.topics.iter().filter(|n| !found.iter().any(|t| t.name == **n)).cloned().collect();
-        if !missing.is_subset(&self.missing) {
-            tracing::warn!(topics = ?missing, "topics are not there; waiting for them");
-        }
+        let is_there = |name: &&str| found.iter().any(|d| d.as_ref().is_ok_and(|t| t.name == **name));
+        let missing: BTreeSet<String> = names.iter().filter(|n| !is_there(n)).map(|n| (*n).to_owned()).collect();
+        let news = missing.difference(&self.missing).cloned().collect::<Vec<_>>();
         self.look = match (missing.is_empty(), self.setup.shared) {
             (false, _) => again(RETRY),
             (true, true) => None,
@@ -528,11 +313,20 @@ impl<M> Work<M> {
         self.missing = missing;
         let mut new = Vec::new();
         for topic in found {
-            if !self.setup.shared {
-                let partitions = 0..i32::try_from(topic.partitions).unwrap_or(i32::MAX);
-                new.extend(partitions.map(|n| Place::new(&topic.name, n)).filter(|p| !self.partitions.contains_key(p)));
+            match topic {
+                Ok(topic) => {
+                    if !self.setup.shared {
+                        let partitions = 0..i32::try_from(topic.partitions).unwrap_or(i32::MAX);
+                        new.extend(partitions.map(|n| Place::new(&topic.name, n)).filter(|p| !self.partitions.contains_key(p)));
+                    }
+                    self.ids.insert(topic.name, topic.id.into());
+                }
+                Err((name, _)) if !news.contains(&name) => {}
+                Err((name, RDKafkaErrorCode::UnknownTopicOrPartition)) => {
+                    tracing::warn!(topic = name, "the topic is not there; waiting for it")
+                }
+                Err((name, code)) => self.trouble(Some(&Place::new(&name, 0)), &KafkaError::MetadataFetch(code)),
             }
-            self.ids.insert(topic.name, topic.id.into());
         }
         self.assigned(new);
     }
@@ -545,27 +339,30 @@ impl<M> Work<M> {
         }
         self.failed = None;
         let due: Vec<(Place, From)> = self.partitions.iter().filter_map(|(place, p)| Some((place.clone(), p.start?))).collect();
-        let committed: Vec<&Place> = due.iter().filter(|(_, f)| matches!(f, From::Asked(Start::Committed))).map(|(p, _)| p).collect();
-        let committed = match self.committed(&committed) {
+        let asked: Vec<&Place> = due.iter().filter(|(_, f)| matches!(f, From::Asked(Start::Committed))).map(|(p, _)| p).collect();
+        let committed = match self.committed(&asked) {
             Ok(committed) => committed,
-            Err(e) => return self.failed(&e),
+            Err(e) => return self.failed(None, &e),
         };
         for (place, from) in due {
             let offset = match from {
-                From::Asked(Start::Beginning) => None,
-                From::Asked(Start::At(offset)) => Some(offset),
-                From::Asked(Start::Committed) => committed.get(&place).copied(),
-                From::Lost => match self.lost(&place) {
-                    Ok(Some(offset)) => Some(offset),
-                    Ok(None) => continue,
-                    Err(e) => return self.failed(&e),
-                },
+                From::Asked(Start::Beginning) => Ok(Some(Offset::Beginning)),
+                From::Asked(Start::At(offset)) => Ok(Some(Offset::Offset(offset))),
+                From::Asked(Start::Committed) => Ok(committed.get(&place).copied()),
+                From::Lost => self.lost(&place),
             };
-            if let Err(e) = self.start(&place, offset) {
-                return self.failed(&e);
-            }
+            let started = offset.and_then(|offset| offset.map_or(Ok(None), |o| self.start(&place, o).map(|()| Some(o))));
+            let offset = match started {
+                Ok(Some(offset)) => offset,
+                Ok(None) => continue,
+                Err(e) => {
+                    self.failed(Some(&place), &e);
+                    continue;
+                }
+            };
             let Some(p) = self.partitions.get_mut(&place) else { continue };
-            (p.start, p.next, p.delivered) = (None, offset.unwrap_or_default(), offset.unwrap_or_default());
+            p.next = if let Offset::Offset(next) = offset { next } else { 0 };
+            (p.start, p.delivered) = (None, p.next);
             if matches!(from, From::Asked(Start::Committed)) {
                 p.done = Some(p.next);
             }
@@ -574,38 +371,37 @@ impl<M> Work<M> {
     }
 
     /// What the group has committed. The ids of the topics are looked up as well, as the numbers mean nothing without them.
-    fn committed(&mut self, places: &[&Place]) -> KafkaResult<BTreeMap<Place, i64>> {
-        let mut asked = TopicPartitionList::new();
-        let mut names = BTreeSet::new();
-        for place in places {
-            asked.add_partition(&place.topic, place.partition);
-            names.insert(&*place.topic);
-        }
-        if names.is_empty() {
+    fn committed(&mut self, places: &[&Place]) -> KafkaResult<BTreeMap<Place, Offset>> {
+        if places.is_empty() {
             return Ok(BTreeMap::new());
         }
-        for topic in describe(self.consumer.client(), &names.into_iter().collect::<Vec<_>>())? {
+        let names: BTreeSet<&str> = places.iter().map(|p| &*p.topic).collect();
+        for topic in describe(self.consumer.client(), &names.into_iter().collect::<Vec<_>>())?.into_iter().flatten() {
             self.ids.insert(topic.name, topic.id.into());
         }
+        let mut asked = TopicPartitionList::new();
+        places.iter().for_each(|p| drop(asked.add_partition(&p.topic, p.partition)));
         let mut committed = BTreeMap::new();
         for p in self.consumer.committed_offsets(asked, ANSWER)?.elements() {
-            p.error()?;
-            if let Offset::Offset(offset) = p.offset() {
-                committed.insert(Place::new(p.topic(), p.partition()), offset);
+            let place = Place::new(p.topic(), p.partition());
+            match (p.error(), p.offset()) {
+                (Err(e), _) => self.failed(Some(&place), &e),
+                (Ok(()), offset @ Offset::Offset(_)) => drop(committed.insert(place, offset)),
+                (Ok(()), _) => drop(committed.insert(place, Offset::Beginning)),
             }
         }
         Ok(committed)
     }
 
     /// Where to go on when the brokers do not have what comes next; nowhere when that would be wrong.
-    fn lost(&mut self, place: &Place) -> KafkaResult<Option<i64>> {
+    fn lost(&mut self, place: &Place) -> KafkaResult<Option<Offset>> {
         let (low, high) = self.consumer.fetch_watermarks(&place.topic, place.partition, ANSWER)?;
         let Some(p) = self.partitions.get_mut(place) else { return Ok(None) };
         let (topic, partition, next) = (&*place.topic, place.partition, p.next);
         if next < low {
             tracing::error!(topic, partition, next, low, "messages are gone: retention took them before they were read");
         } else if next <= high {
-            return Ok(Some(next));
+            return Ok(Some(Offset::Offset(next)));
         } else if self.setup.strict {
             p.start = None;
             let what =
@@ -615,14 +411,13 @@ impl<M> Work<M> {
         } else {
             tracing::error!(topic, partition, next, high, "the topic was cut or made anew; it is read from its beginning");
         }
-        Ok(Some(low))
+        Ok(Some(Offset::Offset(low)))
     }
 
     /// Starts, or starts again, delivery.
-    fn start(&mut self, place: &Place, offset: Option<i64>) -> KafkaResult<()> {
+    fn start(&mut self, place: &Place, offset: Offset) -> KafkaResult<()> {
         let Some(p) = self.partitions.get_mut(place) else { return Ok(()) };
         let mut list = TopicPartitionList::new();
-        let offset = offset.map_or(Offset::Beginning, Offset::Offset);
         list.add_partition_offset(&place.topic, place.partition, offset)?;
         if p.queue.take().is_some() {
             self.consumer.incremental_unassign(&list)?;
@@ -722,38 +517,40 @@ impl<M> Work<M> {
 
     fn trouble(&mut self, place: Option<&Place>, error: &KafkaError) {
         let topic = place.map(|p| &*p.topic);
-        match error.rdkafka_error_code() {
+        let what = topic.map_or_else(|| error.to_string(), |t| format!("topic {t}: {error}"));
+        let known = self.troubled.as_ref().is_some_and(|(last, since)| *last == what && since.elapsed() < RECHECK);
+        let fatal = matches!(error, KafkaError::MessageConsumptionFatal(_));
+        match code(error) {
+            Some(code) if fatal || is_final(code) => {
+                if !known {
+                    self.say(0, 0, Said::Refused(code, what.clone()));
+                }
+            }
             Some(RDKafkaErrorCode::AutoOffsetReset) => {
                 if let Some(p) = place.and_then(|p| self.partitions.get_mut(p)) {
                     p.start = p.start.or(Some(From::Lost));
                 }
+                self.failed = Some(Stopwatch::start());
             }
             Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
                 self.look = self.look.take().or_else(|| Some((Stopwatch::start(), Duration::ZERO)));
             }
-            Some(code) if super::is_final(code) => {
-                let what = topic.map_or_else(|| error.to_string(), |t| format!("topic {t}: {error}"));
-                self.say(0, 0, Said::Refused(code, what));
-            }
-            _ => tracing::warn!(topic, error = %error, "the Kafka consumer has trouble, trying again"),
+            _ if known => {}
+            _ => tracing::warn!("the Kafka consumer has trouble and tries again: {what}"),
+        }
+        if !known {
+            self.troubled = Some((what, Stopwatch::start()));
         }
     }
 
-    fn failed(&mut self, error: &KafkaError) {
+    fn failed(&mut self, place: Option<&Place>, error: &KafkaError) {
         self.failed = Some(Stopwatch::start());
-        self.trouble(None, error);
+        self.trouble(place, error);
     }
 
     fn call(&self, what: &str, result: KafkaResult<()>) {
         if let Err(e) = result {
             tracing::warn!(error = %e, "librdkafka did not {what}");
         }
-    }
-}
-
-impl Place {
-    /// A partition of a topic.
-    pub fn new(topic: &str, partition: i32) -> Self {
-        Self { topic: topic.into(), partition }
     }
 }
