@@ -1,4 +1,5 @@
 //! Where raw records come from: Kafka, HTTP, files.
 
+pub mod file;
 #[cfg(feature = "kafka")]
 pub mod kafka;

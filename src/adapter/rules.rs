@@ -1,0 +1,295 @@
+//! The rules that all adapters share: times, absences, addresses, numbers, what stays in `attrs`, identity without an id.
+
+use std::{collections::BTreeMap, net::IpAddr};
+
+use jiff::{civil::DateTime, tz::TimeZone};
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use super::{Binding, Code, Fault, fields::short};
+use crate::event::{Action, Event, Object, ObjectType, Outcome, Query, Timestamp};
+
+/// Texts that say that there is nothing.
+const NOTHING: &[&str] = &["", "N/A"];
+/// Fields that are unpacked into the level above.
+const INNER: &[&str] = &["payload", "data", "auth", "params", "variables"];
+/// Fields that are too much, or said elsewhere.
+const LEFT_OUT: &[&str] = &["Records", "QueryResults", "vpbx_api_key", "sign"];
+
+/// Whether a raw value says nothing: `""`, `null`, `N/A`.
+pub(super) fn is_absent(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => NOTHING.contains(&text.as_str()),
+        _ => false,
+    }
+}
+
+/// A raw field that is a text and says something.
+pub(super) fn text<'a>(row: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
+    row.get(name)?.as_str().filter(|t| !NOTHING.contains(t))
+}
+
+/// A raw field that counts something, as a number or as its text; a part of a whole is cut off.
+pub(super) fn count(row: &Map<String, Value>, name: &str) -> Option<u64> {
+    match row.get(name)? {
+        Value::String(text) => {
+            let text = text.trim();
+            text.parse().ok().or_else(|| whole(text.parse().ok()?))
+        }
+        value => value.as_u64().or_else(|| whole(value.as_f64()?)),
+    }
+}
+
+/// A number that is not negative, cut off to a count.
+pub(super) fn whole(number: f64) -> Option<u64> {
+    const LIMIT: f64 = 9_007_199_254_740_992.0;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be in range")]
+    (0.0..=LIMIT).contains(&number).then_some(number as u64)
+}
+
+/// What stays of a raw record: every field that says something, inner levels unpacked, without secrets.
+pub(super) fn attrs(row: Map<String, Value>) -> BTreeMap<String, Value> {
+    let mut attrs = BTreeMap::new();
+    let mut levels = vec![row];
+    // Outer fields come first: an inner one of the same name does not replace them.
+    while let Some(level) = levels.pop() {
+        for (name, value) in level {
+            match value {
+                Value::Object(inner) if INNER.contains(&name.as_str()) => levels.push(inner),
+                value if is_absent(&value) || is_secret(&name) => {}
+                value => drop(attrs.entry(name).or_insert(value)),
+            }
+        }
+    }
+    attrs
+}
+
+/// Tokens, passwords and cookies; an id of a token is none.
+fn is_secret(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    LEFT_OUT.contains(&name) || ["token", "password", "secret", "cookie", "cookies", "api_key"].iter().any(|end| lower.ends_with(end))
+}
+
+/// An instant, or a time without an offset in this zone. In an overlap the earlier instant counts.
+pub(super) fn zoned(text: &str, zone: &TimeZone) -> Option<Timestamp> {
+    if let Ok(time) = Timestamp::parse(text) {
+        return Some(time);
+    }
+    let local: DateTime = text.trim().parse().ok()?;
+    let instant = zone.to_ambiguous_timestamp(local).compatible().ok()?;
+    let ms = instant.as_nanosecond().div_euclid(1_000_000);
+    i64::try_from(ms).ok().map(Timestamp::from_millis)
+}
+
+/// `yyyyMMddHHmmss`, then a point and up to three digits of a second's fraction, UTC.
+pub(super) fn compact_utc(text: &str) -> Option<Timestamp> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let digits = |t: &str| t.bytes().all(|b| b.is_ascii_digit());
+    if whole.len() != 14 || !digits(whole) || !digits(fraction) {
+        return None;
+    }
+    let part = |from: usize, to: usize| &whole[from..to];
+    let fraction = fraction.get(..3).unwrap_or(fraction);
+    let text = format!("{}-{}-{}T{}:{}:{}.{fraction:0<3}Z", part(0, 4), part(4, 6), part(6, 8), part(8, 10), part(10, 12), part(12, 14));
+    Timestamp::parse(&text).ok()
+}
+
+/// The time of a record that has none that can be read.
+pub(super) fn no_time(field: &str, found: Option<&str>) -> Fault {
+    match found {
+        None => Fault::missing(field),
+        Some(text) => Fault::new(Code::BadTime, format!("{field}: {:?} is no time", short(text))),
+    }
+}
+
+/// An address, without the port that may stand behind it.
+pub(super) fn ip(text: &str) -> Option<String> {
+    let text = text.trim();
+    let address = match text.strip_prefix('[') {
+        Some(rest) => {
+            let (address, port) = rest.split_once(']')?;
+            let plain = port.is_empty() || port.strip_prefix(':').is_some_and(is_port);
+            plain.then_some(address)?.parse::<IpAddr>().ok().filter(IpAddr::is_ipv6)?
+        }
+        None => match text.parse::<IpAddr>() {
+            Ok(address) => address,
+            Err(_) => {
+                let (address, port) = text.split_once(':')?;
+                is_port(port).then_some(address)?.parse::<IpAddr>().ok().filter(IpAddr::is_ipv4)?
+            }
+        },
+    };
+    Some(address.to_canonical().to_string())
+}
+
+fn is_port(text: &str) -> bool {
+    text.parse::<u16>().is_ok()
+}
+
+/// The identity of a row that brings none: the same row gives the same sixteen hex digits, whichever file it came in.
+pub(super) fn row_hash(row: &Map<String, Value>) -> String {
+    let mut names: Vec<&String> = row.iter().filter(|(_, v)| !super::fields::is_absent(v)).map(|(name, _)| name).collect();
+    names.sort_unstable();
+    let mut hash = Sha256::new();
+    for (i, name) in names.into_iter().enumerate() {
+        if i > 0 {
+            hash.update(b"\n");
+        }
+        hash.update(name.as_bytes());
+        hash.update(b"=");
+        match &row[name] {
+            Value::String(text) => hash.update(text.as_bytes()),
+            other => hash.update(other.to_string().as_bytes()),
+        }
+    }
+    data_encoding::HEXLOWER.encode(&hash.finalize()[..8])
+}
+
+/// What a telephone number turned out to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Phone {
+    /// E.164.
+    Number(String),
+    /// One of the company's own.
+    Extension,
+    /// The caller hid it.
+    Anonymous,
+    /// None of these.
+    Odd,
+}
+
+/// Reads a telephone number, written as people and exchanges write it.
+pub(super) fn phone(text: &str, binding: &Binding) -> Phone {
+    let bare: String = text.trim().chars().filter(|c| !matches!(c, ' ' | '(' | ')' | '-' | '\u{a0}')).collect();
+    if bare.is_empty() || bare.eq_ignore_ascii_case("anonymous") {
+        return Phone::Anonymous;
+    }
+    if binding.internal_number.is_match(&bare) {
+        return Phone::Extension;
+    }
+    let digits = bare.strip_prefix('+').or_else(|| bare.strip_prefix("00")).map(str::to_owned).or_else(|| {
+        let country = binding.country.as_deref()?;
+        let of_plan_7 = matches!(country, "RU" | "KZ") && bare.len() == 11 && bare.starts_with(['7', '8']);
+        // Exchanges leave out the plus of a full number.
+        if of_plan_7 { Some(format!("7{}", &bare[1..])) } else { (bare.len() >= 11).then(|| bare.clone()) }
+    });
+    match digits {
+        Some(d) if (7..=15).contains(&d.len()) && d.bytes().all(|b| b.is_ascii_digit()) && !d.starts_with('0') => {
+            Phone::Number(format!("+{d}"))
+        }
+        _ => Phone::Odd,
+    }
+}
+
+/// `1.2`, `1.3`, `none`, from `TLSv1.2`, `TLS 1.2` and the like.
+pub(super) fn tls(text: &str) -> Option<String> {
+    let version = text.trim().strip_prefix("TLS")?.trim_start_matches(['v', 'V', ' ']);
+    matches!(version, "1" | "1.0" | "1.1" | "1.2" | "1.3").then(|| version.to_owned())
+}
+
+/// What kind of thing an object's name in a CRM means; amoCRM's `lead` is a deal, which its adapter knows.
+pub(super) fn object_type(name: &str) -> ObjectType {
+    match name {
+        "Account" | "account" | "company" | "COMPANY" | "Accounts" | "res.partner" | "Справочник.Контрагенты" | "Справочник.Партнеры" => {
+            ObjectType::Client
+        }
+        "Contact" | "Contacts" | "contact" | "contacts" | "CONTACT" => ObjectType::Contact,
+        "Lead" | "Leads" | "lead" | "leads" | "LEAD" | "crm.lead" => ObjectType::Lead,
+        "Opportunity" | "opportunity" | "Opportunities" | "deal" | "deals" | "Deal" | "Deals" | "DEAL" => ObjectType::Deal,
+        "Order" | "order" | "salesorder" | "sale.order" => ObjectType::Order,
+        "Task" | "Event" | "Call" | "Meeting" | "task" => ObjectType::Task,
+        "ContentDocument" | "ContentVersion" | "Attachment" | "Document" => ObjectType::File,
+        "Report" | "Dashboard" | "report" => ObjectType::Report,
+        "User" | "systemuser" | "res.users" => ObjectType::User,
+        _ if name.starts_with("Отчет.") => ObjectType::Report,
+        _ => ObjectType::Other,
+    }
+}
+
+/// Whether an action reads, exports or answers, so that an empty answer says something and bytes left.
+pub(super) fn reads(action: Action) -> bool {
+    matches!(
+        action,
+        Action::View | Action::Search | Action::List | Action::Report | Action::Export | Action::ApiQuery | Action::Print | Action::Backup
+    )
+}
+
+fn writes(action: Action) -> bool {
+    matches!(action, Action::Create | Action::Update | Action::Delete | Action::Merge | Action::Transfer | Action::Share)
+}
+
+/// What every event needs in the end: counts that mean something, the order that the object is.
+pub(super) fn finish(event: &mut Event) {
+    let one_record =
+        event.object.as_ref().is_some_and(|o| o.id.is_some() && !matches!(o.kind, Some(ObjectType::User | ObjectType::Setting)));
+    if event.records.is_none() && one_record && event.outcome != Outcome::Denied && (event.action == Action::View || writes(event.action)) {
+        event.records = Some(1);
+    }
+    if event.records == Some(0) && !reads(event.action) {
+        event.records = None;
+    }
+    if !reads(event.action) {
+        event.bytes = None;
+    }
+    if let Some(Object { kind: Some(ObjectType::Deal | ObjectType::Order), id: Some(id), .. }) = &event.object
+        && event.order.is_none()
+    {
+        event.order = Some(id.clone());
+    }
+}
+
+/// What a SOQL text asks for: its plain top-level columns, and whether it is narrowed.
+pub(super) fn soql(text: &str) -> Query {
+    let words = top_level(text);
+    let is = |i: usize, word: &str| words.get(i).is_some_and(|w| w.eq_ignore_ascii_case(word));
+    let mut fields = Vec::new();
+    if is(0, "select") {
+        let mut i = 1;
+        while i < words.len() && !is(i, "from") {
+            let plain = !words[i].is_empty() && words[i].bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'.');
+            // A column stands alone between commas: no alias, no function, no inner query.
+            let alone = matches!(words.get(i - 1), Some(&("," | "select" | "SELECT" | "Select"))) || i == 1;
+            let ends = is(i + 1, ",") || is(i + 1, "from");
+            if plain && alone && ends && fields.len() < 1000 {
+                fields.push(words[i].to_owned());
+            }
+            i += 1;
+        }
+    }
+    let filter = (0..words.len()).any(|i| is(i, "where"));
+    Query { text: Some(text.to_owned()), fingerprint: None, fields, filter: Some(filter) }
+}
+
+/// Words and commas outside brackets and quotes; what stands in brackets is one `(`.
+fn top_level(text: &str) -> Vec<&str> {
+    let (mut words, mut depth, mut start, mut quoted, mut escaped) = (Vec::new(), 0_usize, None, false, false);
+    for (i, b) in text.bytes().enumerate() {
+        if quoted {
+            quoted = escaped || b != b'\'';
+            escaped = !escaped && b == b'\\';
+            continue;
+        }
+        let mark = matches!(b, b'(' | b')' | b',' | b'\'') || b.is_ascii_whitespace();
+        if mark && let Some(from) = start.take() {
+            words.push(&text[from..i]);
+        }
+        match b {
+            b'\'' => quoted = true,
+            b'(' => {
+                if depth == 0 {
+                    words.push("(");
+                }
+                depth += 1;
+            }
+            b')' => depth = depth.saturating_sub(1),
+            b',' if depth == 0 => words.push(","),
+            _ if !mark && depth == 0 && start.is_none() => start = Some(i),
+            _ => {}
+        }
+    }
+    if let Some(from) = start {
+        words.push(&text[from..]);
+    }
+    words
+}
