@@ -1,11 +1,366 @@
-//! `filin replay`.
+//! `filin replay`: score once more, from files or from the log as it stands.
 
-use std::process::ExitCode;
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{BufWriter, IsTerminal as _, Write},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::Context as _;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::{Usage, known};
+use crate::{
+    adapter::{self, Adapter},
+    engine::{AlertVersion, Effect, Signal},
+    event::Timestamp,
+    ops::{
+        clock,
+        config::{Config, Flags, Place, Store},
+    },
+    pipeline::{
+        ingest::Rows,
+        intake::Reading,
+        replay,
+        service::{self, policies},
+        verify::{self, LocalLines, Scored},
+    },
+    source::file::Limits,
+    store::{self, Alias, state},
+};
 
 /// Flags of `filin replay`.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {}
+pub(super) struct Args {
+    /// Events, also .gz and .zst; `-` is standard input
+    #[arg(long, value_name = "F", num_args = 1.., required_unless_present = "from_log", conflicts_with = "from_log")]
+    events: Vec<PathBuf>,
+    /// Format of the events
+    #[arg(long, default_value = "canonical")]
+    format: String,
+    /// What the format has to know about its source (TOML, the keys of [[bindings]])
+    #[arg(long, value_name = "F")]
+    binding: Option<PathBuf>,
+    /// Users (CSV or JSONL, also .gz, .zst)
+    #[arg(long, value_name = "F")]
+    users: Option<PathBuf>,
+    /// Clients
+    #[arg(long, value_name = "F")]
+    clients: Option<PathBuf>,
+    /// Orders
+    #[arg(long, value_name = "F")]
+    orders: Option<PathBuf>,
+    /// Configuration
+    #[arg(long, value_name = "F")]
+    config: Option<PathBuf>,
+    /// Alerts per 100 manager-days when nothing is wrong
+    #[arg(long, value_name = "B")]
+    budget: Option<f64>,
+    /// Keep the order of the file instead of sorting by time
+    #[arg(long)]
+    as_delivered: bool,
+    /// Write only alerts and signals from this time on (learning is not limited)
+    #[arg(long, value_name = "T")]
+    from: Option<String>,
+    /// ... and before this time
+    #[arg(long, value_name = "T")]
+    until: Option<String>,
+    /// Where alert versions go (JSONL)
+    #[arg(long, value_name = "OUT", required_unless_present_any = ["from_log"])]
+    alerts: Option<PathBuf>,
+    /// Where signals go (JSONL)
+    #[arg(long, value_name = "OUT")]
+    signals: Option<PathBuf>,
+    /// Score the log as it stands (of --data or --config); its policy is in it
+    #[arg(long)]
+    from_log: bool,
+    /// Folder of the embedded instance
+    #[arg(long, value_name = "DIR", requires = "from_log")]
+    data: Option<PathBuf>,
+    /// Compare with what is stored; the first difference ends with exit code 1
+    #[arg(long, requires = "from_log")]
+    verify: bool,
+    /// Write the stored alert versions (JSONL)
+    #[arg(long, value_name = "OUT", requires = "from_log")]
+    stored: Option<PathBuf>,
+    /// Write a digest per state at the newest checkpoint (JSONL)
+    #[arg(long, value_name = "OUT", requires = "from_log")]
+    states: Option<PathBuf>,
+    /// Print the table of would-be alerts as JSON
+    #[arg(long)]
+    json: bool,
+}
 
-pub(super) fn run(_args: Args) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("{} is not there yet", "replay")
+pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let flags = Flags {
+        data: args.data.clone(),
+        users: args.users.clone(),
+        clients: args.clients.clone(),
+        orders: args.orders.clone(),
+        budget: args.budget,
+        ..Flags::default()
+    };
+    let config = known::config(args.config.as_deref(), &flags).map_err(|m| Usage(m.to_string()))?;
+    if args.from_log { from_log(&args, &config) } else { from_files(&args, &config) }
+}
+
+/// Where alerts and signals go, and what the closing table counts.
+struct Output {
+    alerts: Option<Box<dyn Write>>,
+    signals: Option<Box<dyn Write>>,
+    from: Option<Timestamp>,
+    until: Option<Timestamp>,
+    /// (tenant, manager, control) → alerts opened, versions, greatest bits.
+    table: BTreeMap<(String, String, String), (u64, u64, u64)>,
+}
+
+impl Output {
+    fn open(args: &Args) -> anyhow::Result<Self> {
+        let time = |t: &Option<String>, flag: &str| -> anyhow::Result<Option<Timestamp>> {
+            t.as_deref().map(Timestamp::parse).transpose().map_err(|e| Usage(format!("{flag}: {e}")).into())
+        };
+        Ok(Self {
+            alerts: args.alerts.as_deref().map(create).transpose()?,
+            signals: args.signals.as_deref().map(create).transpose()?,
+            from: time(&args.from, "--from")?,
+            until: time(&args.until, "--until")?,
+            table: BTreeMap::new(),
+        })
+    }
+
+    fn within(&self, t: Timestamp) -> bool {
+        self.from.is_none_or(|f| t >= f) && self.until.is_none_or(|u| t < u)
+    }
+
+    fn alert(&mut self, a: &AlertVersion) -> std::io::Result<()> {
+        if !self.within(a.time) {
+            return Ok(());
+        }
+        let key = (a.tenant.clone(), a.subject.id.clone(), a.kind.clone());
+        let row = self.table.entry(key).or_default();
+        row.0 += u64::from(a.version == 1);
+        row.1 += 1;
+        row.2 = row.2.max(a.bits);
+        line(self.alerts.as_mut(), a)
+    }
+
+    fn signal(&mut self, s: &Signal) -> std::io::Result<()> {
+        if self.within(s.time) { line(self.signals.as_mut(), s) } else { Ok(()) }
+    }
+
+    fn close(mut self, json: bool) -> anyhow::Result<()> {
+        for out in [&mut self.alerts, &mut self.signals].into_iter().flatten() {
+            out.flush()?;
+        }
+        let mut rows: Vec<_> = self.table.into_iter().collect();
+        rows.sort_by(|a, b| b.1.2.cmp(&a.1.2).then_with(|| a.0.cmp(&b.0)));
+        let mut out = std::io::stdout().lock();
+        if json {
+            let rows: Vec<_> = rows
+                .iter()
+                .map(|((tenant, manager, control), (alerts, versions, bits))| {
+                    serde_json::json!({"tenant": tenant, "manager": manager, "control": control, "alerts": alerts, "versions": versions, "bits": bits})
+                })
+                .collect();
+            writeln!(out, "{}", serde_json::to_string_pretty(&rows)?)?;
+            return Ok(());
+        }
+        if rows.is_empty() {
+            writeln!(out, "no alerts")?;
+            return Ok(());
+        }
+        let wide = |pick: fn(&(String, String, String)) -> &str, head: &str| rows.iter().map(|r| pick(&r.0).chars().count()).max().unwrap_or(0).max(head.len());
+        let (t, m, c) = (wide(|k| &k.0, "tenant"), wide(|k| &k.1, "manager"), wide(|k| &k.2, "control"));
+        writeln!(out, "{:t$}  {:m$}  {:c$}  alerts  versions  greatest bits", "tenant", "manager", "control")?;
+        for ((tenant, manager, control), (alerts, versions, bits)) in &rows {
+            writeln!(out, "{tenant:t$}  {manager:m$}  {control:c$}  {alerts:>6}  {versions:>8}  {:>13}", format!("{}.{:03}", bits / 1000, bits % 1000))?;
+        }
+        Ok(())
+    }
+}
+
+fn create(path: &Path) -> anyhow::Result<Box<dyn Write>> {
+    if path == Path::new("-") {
+        return Ok(Box::new(std::io::stdout()));
+    }
+    let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(Box::new(BufWriter::new(file)))
+}
+
+fn line<T: serde::Serialize>(out: Option<&mut Box<dyn Write>>, value: &T) -> std::io::Result<()> {
+    let Some(out) = out else { return Ok(()) };
+    serde_json::to_writer(&mut *out, value)?;
+    out.write_all(b"\n")
+}
+
+fn bar(length: Option<u64>, what: &'static str, bytes: bool) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = length.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
+    let counts = if bytes { "{bytes}/{total_bytes}" } else { "{human_pos}/{human_len} ({per_sec})" };
+    let style = ProgressStyle::with_template(&format!("{{msg:10}} [{{bar:40}}] {counts} {{eta}}")).expect("a fixed template");
+    bar.set_style(style.progress_chars("=> "));
+    bar.set_message(what);
+    bar
+}
+
+fn from_files(args: &Args, config: &Config) -> anyhow::Result<ExitCode> {
+    let adapter = adapter_of(args)?;
+    let prefix = adapter.binding().actor_prefix.clone().unwrap_or_default();
+    let mut output = Output::open(args)?;
+    let mut rows = Rows::default();
+    let places = [("users", &config.reference.users), ("clients", &config.reference.clients), ("orders", &config.reference.orders)];
+    for (kind, place) in places {
+        if let Some(Place::File(path)) = place {
+            let complaints = service::read_rows(kind, path, &mut rows)?;
+            if !complaints.is_empty() {
+                eprintln!("filin: {} rows or cells of {} were not used (`filin check` lists them)", complaints.len(), path.display());
+            }
+        }
+    }
+    let limits = Limits { line_bytes: config.pipeline.max_line_bytes, ..Limits::default() };
+    let (mut events, mut rejected, mut blank) = (Vec::new(), 0, 0);
+    for path in &args.events {
+        let mut reading = Reading::open(path, adapter.clone(), limits)?;
+        let bar = bar(reading.position().1, "reading", true);
+        while let Some(block) = reading.block(clock::now())? {
+            rejected += block.dead.len();
+            blank += block.blank;
+            events.extend(block.events.into_iter().map(|(e, _)| e));
+            bar.set_position(reading.position().0);
+        }
+        bar.finish_and_clear();
+    }
+    if rejected > 0 {
+        eprintln!("filin: {rejected} records were rejected (`filin normalise --rejects F` lists them)");
+    }
+    if blank > 0 {
+        eprintln!("filin: {blank} blank lines");
+    }
+    if !args.as_delivered {
+        events.sort_by_key(|e| e.time);
+    }
+    let bar = bar(Some(events.len() as u64), "scoring", false);
+    let mut failed = None;
+    replay::score(
+        events,
+        rows,
+        &policies(config),
+        &prefix,
+        |_, _, effect| {
+            let written = match effect {
+                Effect::Alert(a) => output.alert(&a),
+                Effect::Signal(s) => output.signal(&s),
+                Effect::Stored { .. } | Effect::Repeated => Ok(()),
+            };
+            if let Err(e) = written {
+                failed.get_or_insert(e);
+            }
+        },
+        |done| bar.set_position(done as u64),
+    );
+    bar.finish_and_clear();
+    if let Some(e) = failed {
+        return Err(e).context("cannot write the output");
+    }
+    output.close(args.json)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn adapter_of(args: &Args) -> anyhow::Result<Adapter> {
+    let mut binding = serde_json::Map::new();
+    if let Some(path) = &args.binding {
+        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        binding = toml::from_str(&text).map_err(|e| Usage(format!("{}: {e}", path.display())))?;
+    }
+    binding.entry("format").or_insert_with(|| args.format.clone().into());
+    let read = adapter::Binding::read(&binding.into()).and_then(Adapter::open);
+    Ok(read.map_err(|e| Usage(e.to_string()))?)
+}
+
+fn from_log(args: &Args, config: &Config) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let (mut output, alias) = (Output::open(args)?, Alias::new(service::alias_key(config)?));
+    runtime.block_on(async {
+        // Beside a live instance the log is read through its listener.
+        let live = live(config);
+        let opened = if live.is_none() { Some(service::open_store(config).await?) } else { None };
+        let client = live.or_else(|| opened.as_ref().map(|o| o.client.clone())).expect("one of them");
+        let done = score_log(args, &client, &alias, &mut output).await;
+        if let Some(opened) = opened {
+            opened.close().await;
+        }
+        done
+    })
+    .and_then(|equal| {
+        output.close(args.json)?;
+        Ok(if equal { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    })
+}
+
+#[cfg(feature = "embedded")]
+fn live(config: &Config) -> Option<clickhouse::Client> {
+    matches!(config.store, Store::Embedded(_)).then(|| store::embedded::access(&config.data)).flatten().map(|a| store::client(&a.store()))
+}
+
+#[cfg(not(feature = "embedded"))]
+fn live(_: &Config) -> Option<clickhouse::Client> {
+    None
+}
+
+async fn score_log(args: &Args, client: &clickhouse::Client, alias: &Alias, output: &mut Output) -> anyhow::Result<bool> {
+    let log_id = state::meta(client, "log_id").await?.context("nothing has been logged here yet")?;
+    if log_id.starts_with("kafka:") {
+        anyhow::bail!("the log is a Kafka topic: give --config with [kafka] brokers");
+    }
+    let partitions: Vec<u32> = client.query("SELECT DISTINCT partition FROM log ORDER BY partition").fetch_all().await.map_err(store::Error::from)?;
+    let mut lines = LocalLines(client.clone());
+    let bar = bar(None, "scoring", false);
+    let mut states = args.states.as_deref().map(create).transpose()?;
+    let (mut equal, mut records) = (true, 0);
+    for id in partitions {
+        let scored: Scored = verify::partition(client, alias, &mut lines, &log_id, id, |n| bar.set_position(records + n)).await?;
+        records += scored.records;
+        if let Some(from) = &scored.from {
+            eprintln!("filin: the head of partition {id} is gone; scored from the oldest kept checkpoint at offset {}", from.log_offset);
+        }
+        for (alert, _) in &scored.alerts {
+            output.alert(alert)?;
+        }
+        for (signal, _) in &scored.signals {
+            output.signal(signal)?;
+        }
+        for ((tenant, manager), bytes) in &scored.states {
+            let digest = format!("{:016x}", xxhash_rust::xxh3::xxh3_64(bytes));
+            line(states.as_mut(), &serde_json::json!({"tenant": tenant, "manager": manager, "bytes": bytes.len(), "digest": digest}))?;
+        }
+        if args.verify
+            && equal
+            && let Some(difference) = verify::compare(client, &log_id, id, &scored).await?
+        {
+            eprintln!("filin: differs: {difference}");
+            equal = false;
+        }
+    }
+    bar.finish_and_clear();
+    if let Some(mut states) = states {
+        states.flush()?;
+    }
+    if let Some(path) = &args.stored {
+        let mut out = Some(create(path)?);
+        let query = "SELECT ?fields FROM alerts FINAL ORDER BY time, alert_id, version";
+        for row in client.query(query).fetch_all::<store::rows::AlertRow>().await.map_err(store::Error::from)? {
+            line(out.as_mut(), &row.into_version()?)?;
+        }
+        if let Some(mut out) = out {
+            out.flush()?;
+        }
+    }
+    if args.verify && equal {
+        eprintln!("filin: {records} records scored once more: equal to what is stored");
+    }
+    Ok(equal)
 }

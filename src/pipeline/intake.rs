@@ -11,10 +11,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::ingest::{Error, Ingestor};
 use crate::{
-    adapter::{self, Adapter, Normalised, Raw},
+    adapter::{self, Adapter, Decoder, Normalised, Raw},
     api::{Batch, Ingest, RawLine, Refused, Rejection, Taken},
     event::{DEFAULT_TENANT, Event, Origin, Timestamp},
-    ops::{clock, config, metrics::Metrics},
+    ops::{clock, config},
+    source::file::{self, Lines},
     store::dead::{DeadLetter, Place},
 };
 
@@ -33,7 +34,6 @@ pub enum Now {
 /// Takes raw records of any source.
 pub struct Intake {
     ingestor: Ingestor,
-    metrics: Metrics,
     now: Now,
     /// Adapters by what their bindings say.
     adapters: Mutex<BTreeMap<String, Adapter>>,
@@ -61,14 +61,16 @@ pub struct Record {
 pub struct Outcome {
     /// Events, in order.
     pub events: Vec<(Event, Option<Origin>)>,
-    /// Dead letters, each with the number of its record.
+    /// Dead letters, each with the number of its record and whether that could be read at all.
     pub dead: Vec<(usize, bool, DeadLetter)>,
+    /// Blank lines.
+    pub blank: u64,
 }
 
 impl Intake {
     /// An intake in front of an ingestor.
-    pub fn new(ingestor: Ingestor, metrics: Metrics, now: Now) -> Self {
-        Self { ingestor, metrics, now, adapters: Mutex::default() }
+    pub fn new(ingestor: Ingestor, now: Now) -> Self {
+        Self { ingestor, now, adapters: Mutex::default() }
     }
 
     fn now(&self) -> Timestamp {
@@ -124,14 +126,127 @@ impl Intake {
         Ok((accepted, dead))
     }
 
-    /// Reads a file to its end, from where the log knows it.
+    /// Reads a file to its end. What the log has already is recognised there by its origin.
     ///
     /// # Errors
-    /// When the file cannot be read, or log or store refuse.
-    pub async fn file(&self, path: &Path, binding: &config::Binding, stop: CancellationToken) -> anyhow::Result<()> {
-        let _ = (path, binding, stop, &self.metrics);
-        Ok(())
+    /// When the file cannot be read on, or log or store refuse; what was read before is in the log.
+    pub async fn file(&self, path: &Path, binding: &config::Binding, max_line_bytes: usize, stop: CancellationToken) -> Result<(), FileError> {
+        let adapter = self.bound(binding)?;
+        let prefix = adapter.binding().actor_prefix.clone().unwrap_or_default();
+        let limits = file::Limits { line_bytes: max_line_bytes, ..file::Limits::default() };
+        let mut reading = Reading { lines: Lines::open(path, limits)?, decoder: adapter.decoder(), adapter, number: 0 };
+        loop {
+            if stop.is_cancelled() {
+                return Ok(());
+            }
+            let now = self.now();
+            let (back, block) = tokio::task::spawn_blocking(move || {
+                let block = reading.block(now);
+                (reading, block)
+            })
+            .await
+            .map_err(|e| Error::Log(crate::log::Error::Stop(format!("reading ended early: {e}"))))?;
+            reading = back;
+            let Some(block) = block? else { return Ok(()) };
+            let letters: Vec<DeadLetter> = block.dead.into_iter().map(|(_, _, l)| l).collect();
+            self.ingestor.submit(block.events, &prefix, &letters).await?;
+        }
     }
+}
+
+/// Why a file is not read, or not read on.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// The file.
+    #[error(transparent)]
+    File(#[from] file::Error),
+    /// Its binding.
+    #[error(transparent)]
+    Adapter(#[from] adapter::Error),
+    /// Log or store.
+    #[error(transparent)]
+    Ingest(#[from] Error),
+}
+
+/// A file on its way through its adapter.
+pub struct Reading {
+    lines: Lines,
+    decoder: Decoder,
+    adapter: Adapter,
+    number: u64,
+}
+
+impl Reading {
+    /// Opens a file.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn open(path: &Path, adapter: Adapter, limits: file::Limits) -> Result<Self, file::Error> {
+        Ok(Self { lines: Lines::open(path, limits)?, decoder: adapter.decoder(), adapter, number: 0 })
+    }
+
+    /// Bytes read, and bytes there are.
+    pub fn position(&self) -> (u64, Option<u64>) {
+        (self.lines.read(), self.lines.total())
+    }
+
+    /// The events and dead letters of the next block of lines; none at the end.
+    ///
+    /// # Errors
+    /// When the file cannot be read on.
+    pub fn block(&mut self, now: Timestamp) -> Result<Option<Outcome>, file::Error> {
+        let (mut outcome, mut out) = (Outcome::default(), Normalised::default());
+        let Some(block) = self.lines.next_block()? else {
+            // What is still open at the end is told once.
+            if self.number == u64::MAX {
+                return Ok(None);
+            }
+            self.decoder.end(&mut out);
+            let last = std::mem::replace(&mut self.number, u64::MAX);
+            self.settle(&mut out, None, last, b"", now, &mut outcome);
+            return Ok(Some(outcome));
+        };
+        for line in block.iter() {
+            self.number = line.number;
+            match line.text {
+                Ok(text) => {
+                    out.clear();
+                    self.decoder.line(text, &mut out);
+                    self.settle(&mut out, block.source.as_ref(), line.number, text, now, &mut outcome);
+                }
+                Err(long) => {
+                    let place = place(block.source.as_ref(), line.number);
+                    let tenant = self.adapter.binding().tenant.as_deref().unwrap_or(DEFAULT_TENANT);
+                    let letter = DeadLetter::new(tenant, now, &place, 0, self.adapter.name(), file::TooLong::CODE, &long.to_string(), b"");
+                    outcome.dead.push((line_number(line.number), false, letter));
+                }
+            }
+        }
+        Ok(Some(outcome))
+    }
+
+    fn settle(&self, out: &mut Normalised, source: Option<&Arc<str>>, number: u64, text: &[u8], now: Timestamp, outcome: &mut Outcome) {
+        out.judge(now);
+        outcome.blank += out.skipped;
+        let tenant = self.adapter.binding().tenant.as_deref().unwrap_or(DEFAULT_TENANT);
+        for r in &out.rejects {
+            let place = place(source, number);
+            let letter = DeadLetter::new(tenant, now, &place, r.index, self.adapter.name(), r.code.as_str(), &r.reason, text);
+            outcome.dead.push((line_number(number), r.code.readable(), letter));
+        }
+        for (index, event) in out.events.drain(..) {
+            let origin = source.map(|source| Origin { source: source.to_string(), offset: number, index });
+            outcome.events.push((event, origin));
+        }
+    }
+}
+
+fn line_number(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+fn place(source: Option<&Arc<str>>, number: u64) -> Place {
+    Place { source: source.map_or_else(|| "stdin".to_owned(), |s| s.to_string()), partition: String::new(), offset: number }
 }
 
 /// Normalises records with the caller's clock.

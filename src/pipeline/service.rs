@@ -122,7 +122,7 @@ pub async fn run(config: Config, metrics: Metrics, stop: CancellationToken, read
     let scorer = Scorer::new(client.clone(), alias, log_id, cadence(&config), metrics.clone());
     let mut progress = scorer.progress();
     let mut scorer = has(Role::Score).then(|| tokio::spawn(scorer.run(reader, scoring.clone())));
-    let intake = Arc::new(Intake::new(ingestor.clone(), metrics.clone(), Now::Clock));
+    let intake = Arc::new(Intake::new(ingestor.clone(), Now::Clock));
     let parts = api::Parts {
         ingest: has(Role::Normalise).then(|| Arc::clone(&intake) as Arc<dyn api::Ingest>),
         reader: has(Role::Web).then(|| Arc::new(Stored::new(client.clone())) as Arc<dyn api::Reader>),
@@ -460,8 +460,8 @@ async fn start_sources(
                 behind: None,
             });
         });
-        let (intake, stop) = (Arc::clone(intake), stop.clone());
-        tasks.push(tokio::spawn(async move { intake.file(&path, &binding, stop).await.map_err(|e| Error::Failed(e.to_string())) }));
+        let (intake, stop, bytes) = (Arc::clone(intake), stop.clone(), config.pipeline.max_line_bytes);
+        tasks.push(tokio::spawn(async move { intake.file(&path, &binding, bytes, stop).await.map_err(|e| Error::Failed(chain(&e))) }));
     }
     Ok(tasks)
 }
