@@ -7,6 +7,7 @@ mod embedded;
 mod evaluate;
 mod explain;
 mod known;
+mod lines;
 mod normalise;
 mod push;
 mod replay;

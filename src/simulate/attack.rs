@@ -147,6 +147,8 @@ pub(super) struct Act {
     pub(super) chance: Chance,
     /// Where it is done when its person is not at work.
     pub(super) desk: Option<Desk>,
+    /// How much more than its strength says: 1, or more where an attack is to be shown rather than measured.
+    pub(super) force: f64,
 }
 
 struct Script<'a> {
@@ -177,7 +179,7 @@ impl Act {
 
     /// A multiple of the person's own level, at least so much.
     fn goal(&self, level: f64, times: [f64; 3], least: [f64; 3]) -> f64 {
-        (level * times[self.grade()]).max(least[self.grade()]) * self.chance.of("goal").between(0.85, 1.25)
+        (level * times[self.grade()]).max(least[self.grade()]) * self.chance.of("goal").between(0.85, 1.25) * self.force
     }
 
     fn n(&self, level: f64, times: [f64; 3], least: [f64; 3]) -> usize {
@@ -211,6 +213,8 @@ impl Script<'_> {
         }
         // At least one's own clients and some more; a team's; half the base of a middling firm.
         let goal = act.goal(act.level.exported, [1.5, 4.0, 12.0], [100.0, 400.0, 1500.0]);
+        // There is no more to take than some tables of the whole base.
+        let goal = goal.min(20.0 * real(self.pen.company.people.iter().map(|p| p.n_clients).sum::<usize>()).max(100.0));
         match act.scenario {
             Scenario::ChunkedExport => self.chunks(goal, [8, 15, 34][act.grade()], 0.0, 1.0, &own),
             Scenario::BulkExport => self.chunks(goal, 1, 0.0, 1.0, &own),

@@ -48,7 +48,7 @@ pub(super) fn leave(p: &Person, date: Date) -> Option<(Date, Date)> {
 pub(super) fn leave_of(p: &Person, block: i32) -> Option<(Date, Date)> {
     let c = p.chance.of("leave").at(block);
     c.of("any").hit(0.5).then(|| {
-        let from = monday(Date(block * 91 + days(c.of("when").between(0.0, 76.0))));
+        let from = monday(Date(block * 91 + 7 + days(c.of("when").between(0.0, 69.0))));
         (from, later(from, if c.of("long").hit(0.4) { 13 } else { 6 }))
     })
 }
@@ -91,7 +91,7 @@ pub(super) fn new_report(seed: Chance, team: usize, date: Date) -> Option<(Date,
 pub(super) fn clean_up(p: &Person, date: Date) -> Option<Chance> {
     let block = date.0.div_euclid(21);
     let c = p.chance.of("clean up").at(block);
-    (c.of("any").hit(0.6) && date == later(monday(Date(block * 21 + 3)), days(c.of("when").between(0.0, 5.0)))).then_some(c)
+    (c.of("any").hit(0.6) && date == later(monday(Date(block * 21 + 7)), days(c.of("when").between(0.0, 5.0)))).then_some(c)
 }
 
 /// Evening shift of this person for the week, on the team's rota.

@@ -122,7 +122,7 @@ impl Company {
                     continue;
                 };
                 let (from, to) = (first + from, first + to);
-                if self.people[from].employed(date) && self.people[to].employed(later(date, 20)) && self.people[to].role != Role::Admin {
+                if self.people[from].employed(date) && self.people[to].stays(date) && self.people[to].role != Role::Admin {
                     let trusted = self.people[to].trusted();
                     let some = self.book(from, date).iter().copied().filter(|c| trusted || !self.key(*c)).take(n).collect();
                     self.hand(date, from, to, some, true);

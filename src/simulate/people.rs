@@ -194,6 +194,11 @@ impl Person {
         matches!(self.grade, Grade::Senior | Grade::Lead | Grade::Admin)
     }
 
+    /// Has joined and has not given notice.
+    pub(super) fn stays(&self, date: Date) -> bool {
+        self.employed(date) && self.exit.is_none_or(|e| date < e.notice)
+    }
+
     /// Has joined and has not left.
     pub(super) fn employed(&self, date: Date) -> bool {
         self.hired.is_none_or(|h| date >= h) && self.exit.is_none_or(|e| date < e.last)
@@ -294,7 +299,7 @@ pub(super) fn person(seed: Chance, idx: usize, t: usize, team: &Team, start: Dat
         evening: if c.of("evenings").hit(0.3) { c.of("evening").between(0.04, 0.2) } else { 0.01 },
         weekend: if c.of("weekends").hit(0.25) { c.of("weekend").between(0.03, 0.12) } else { 0.005 },
         visits: if matches!(role, Role::Sales | Role::Account | Role::Lead) { c.of("visits").between(0.05, 0.45) } else { 0.04 },
-        trips: if matches!(role, Role::Account | Role::Lead) { c.of("trips").between(0.02, 0.16) } else { 0.015 },
+        trips: if matches!(role, Role::Account | Role::Lead) { c.of("trips").between(0.05, 0.3) } else { 0.03 },
         mfa: c.of("mfa").hit(0.85),
         chance: c,
     }

@@ -157,6 +157,7 @@ impl Attack {
             level: self.level,
             chance: c,
             desk: None,
+            force: 1.0,
         })
     }
 }
