@@ -12,6 +12,7 @@ use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::{error::Error, ingest::RawLine};
+use crate::adapter::Code;
 
 /// What is taken at once.
 #[derive(Clone, Copy, Debug)]
@@ -145,28 +146,30 @@ pub(super) fn unpack(packed: Bytes, packing: Packing, limits: &Limits) -> Result
     }
 }
 
-/// Cuts a body into records. `origin` is the file's digest and the number of the body's first line in it.
-pub(super) fn cut(body: &Bytes, layout: Layout, origin: Option<(Arc<str>, u64)>, limits: &Limits) -> Result<Vec<RawLine>, Error> {
+/// Cuts a body into records, or lines, and says whether they are whole records. `origin` is the file's digest and the number of
+/// the body's first line in it.
+pub(super) fn cut(body: &Bytes, layout: Layout, origin: Option<(Arc<str>, u64)>, limits: &Limits) -> Result<(bool, Vec<RawLine>), Error> {
     let body = if body.starts_with(b"\xef\xbb\xbf") { body.slice(3..) } else { body.clone() };
-    let first = body.iter().find(|b| !b.is_ascii_whitespace());
-    let mut lines = match (layout, first) {
+    let records = match (layout, body.iter().find(|b| !b.is_ascii_whitespace())) {
         (_, None) => return Err(Error::bad("empty_body", "the body is empty")),
-        (Layout::Whole, _) => vec![RawLine::new(body, 1)],
-        (Layout::Json, Some(b'[')) => elements(&body, limits.lines).unwrap_or_else(|| by_line(&body, limits.lines)),
+        (Layout::Whole, _) => Some(vec![RawLine::new(body.clone(), 1)]),
+        (Layout::Json, Some(b'[')) => elements(&body, limits.lines),
         // A document may go over many lines.
-        (Layout::Json, Some(b'{')) if serde_json::from_slice::<IgnoredAny>(&body).is_ok() => vec![RawLine::new(body, 1)],
-        _ => by_line(&body, limits.lines),
+        (Layout::Json, Some(b'{')) if serde_json::from_slice::<IgnoredAny>(&body).is_ok() => Some(vec![RawLine::new(body.clone(), 1)]),
+        _ => None,
     };
+    let whole = records.is_some();
+    let mut lines = records.unwrap_or_else(|| by_line(&body, limits.lines));
     if lines.len() > limits.lines {
         return Err(Error::TooLarge(format!("a body may have {} records: send several smaller ones", limits.lines)));
     }
     for line in &mut lines {
         if line.bytes.len() > limits.line_bytes {
-            line.refused = Some(("too_long", format!("the line has more than {} bytes", limits.line_bytes)));
+            line.refused = Some((Code::TooLong.as_str(), format!("the line has more than {} bytes", limits.line_bytes)));
         }
         line.origin = origin.as_ref().map(|(digest, first)| (Arc::clone(digest), first.saturating_add(line.line - 1)));
     }
-    Ok(lines)
+    Ok((whole, lines))
 }
 
 /// One more than `limit` is enough to refuse.
@@ -223,7 +226,7 @@ fn elements(body: &Bytes, limit: usize) -> Option<Vec<RawLine>> {
         Err(e) => {
             let number = u64::try_from(found.lines.len()).unwrap_or(u64::MAX) + 1;
             let mut rest = RawLine::new(body.slice(found.end..), number);
-            rest.refused = Some(("not_json", format!("the array cannot be read from here on: {e}")));
+            rest.refused = Some((Code::BadJson.as_str(), format!("the array cannot be read from here on: {e}")));
             found.lines.push(rest);
             Some(found.lines)
         }

@@ -18,7 +18,7 @@ use super::{
     body::{Layout, Packing},
     error::Error,
 };
-use crate::{event::DEFAULT_TENANT, ops::config::Binding};
+use crate::ops::config::Binding;
 
 /// The format of a push that names none and shows no token.
 pub const DEFAULT_FORMAT: &str = "canonical";
@@ -40,12 +40,15 @@ pub trait Ingest: Send + Sync + 'static {
 pub struct Batch {
     /// What the pusher's token is bound to; none where no token is configured.
     pub binding: Option<Arc<Binding>>,
-    /// The organisation.
-    pub tenant: String,
+    /// The organisation of every event, where the token or the pusher says one; none: what each event says itself.
+    pub tenant: Option<String>,
     /// Format of the records.
     pub format: String,
     /// Attributes of a CloudEvent in binary mode (`ce-id`, `ce-time`, ..., `content-type`), else empty.
     pub headers: BTreeMap<String, String>,
+    /// Each of `lines` is a raw record of its own (an element of an array, a document): for [`crate::adapter::Adapter::record`].
+    /// Otherwise they are the lines of a stream, which may begin with a CSV header: for [`crate::adapter::Adapter::decoder`].
+    pub whole: bool,
     /// The records; never empty but for an empty JSON array.
     pub lines: Vec<RawLine>,
 }
@@ -145,26 +148,26 @@ pub(super) async fn post(
     let limits = api.limits;
     let packed = body::read(&headers, body, &limits).await?;
     // Unpacking a large body takes longer than a task should.
-    let lines = tokio::task::spawn_blocking(move || body::cut(&body::unpack(packed, packing, &limits)?, layout, origin, &limits));
-    let lines = lines.await.map_err(|_| Error::Unavailable { code: "stopping", message: "stopping: push again".to_owned() })??;
-    let batch = Batch { binding, tenant, format, headers: cloud_event(&headers), lines };
+    let cut = tokio::task::spawn_blocking(move || body::cut(&body::unpack(packed, packing, &limits)?, layout, origin, &limits));
+    let (whole, lines) = cut.await.map_err(|_| Error::Unavailable { code: "stopping", message: "stopping: push again".to_owned() })??;
+    let batch = Batch { binding, tenant, format, headers: cloud_event(&headers), whole, lines };
     let taken = ingest.ingest(batch).await?;
     Ok(answer(taken))
 }
 
 /// A token's binding wins.
-fn addressee(binding: Option<&Binding>, params: Params) -> Result<(String, String), Error> {
+fn addressee(binding: Option<&Binding>, params: Params) -> Result<(Option<String>, String), Error> {
     let Some(binding) = binding else {
-        let tenant = params.tenant.unwrap_or_else(|| DEFAULT_TENANT.to_owned());
-        if tenant.is_empty() || tenant.len() > 100 || tenant.chars().any(|c| c.is_control() || c.is_whitespace() || c == '|') {
+        let no_tenant = |t: &String| t.is_empty() || t.len() > 100 || t.chars().any(|c| c.is_control() || c.is_whitespace() || c == '|');
+        if params.tenant.as_ref().is_some_and(no_tenant) {
             return Err(Error::bad("bad_tenant", "this is no tenant: at most 100 bytes, no spaces, no |"));
         }
-        return Ok((tenant, params.format.unwrap_or_else(|| DEFAULT_FORMAT.to_owned())));
+        return Ok((params.tenant, params.format.unwrap_or_else(|| DEFAULT_FORMAT.to_owned())));
     };
     if params.tenant.is_some_and(|tenant| tenant != binding.tenant) {
         return Err(Error::Forbidden { code: "wrong_tenant", message: "this token is bound to another tenant".to_owned() });
     }
-    Ok((binding.tenant.clone(), binding.format.clone()))
+    Ok((Some(binding.tenant.clone()), binding.format.clone()))
 }
 
 fn origin(headers: &HeaderMap) -> Result<Option<(Arc<str>, u64)>, Error> {
