@@ -11,8 +11,12 @@ mod canonical;
 mod decoder;
 mod document;
 mod fields;
+mod o365;
 mod rules;
+mod salesforce_elf;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -62,12 +66,26 @@ pub struct Known {
 }
 
 /// Formats that can be read.
-pub static FORMATS: &[Known] = &[Known {
-    name: "canonical",
-    about: "Filin's own events: NDJSON, a JSON object or an array of them",
-    csv_header: None,
-    open: canonical::open,
-}];
+pub static FORMATS: &[Known] = &[
+    Known {
+        name: "canonical",
+        about: "Filin's own events: NDJSON, a JSON object or an array of them",
+        csv_header: None,
+        open: canonical::open,
+    },
+    Known {
+        name: "o365",
+        about: "Microsoft 365 unified audit log: JSON records, or the CSV export with its AuditData column",
+        csv_header: Some("AuditData"),
+        open: o365::open,
+    },
+    Known {
+        name: "salesforce-elf",
+        about: "Salesforce event log files: CSV with header, or a JSON object a row",
+        csv_header: Some("EVENT_TYPE"),
+        open: salesforce_elf::open,
+    },
+];
 
 /// Names of the formats that can be read.
 pub fn names() -> Vec<&'static str> {

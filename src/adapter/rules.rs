@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::{Binding, Code, Fault, fields::short};
-use crate::event::{Action, Event, Object, ObjectType, Outcome, Query, Timestamp};
+use crate::event::{Action, Actor, Event, Object, ObjectType, Outcome, Query, Timestamp};
 
 /// Texts that say that there is nothing.
 const NOTHING: &[&str] = &["", "N/A"];
@@ -292,4 +292,30 @@ fn top_level(text: &str) -> Vec<&str> {
         words.push(&text[from..]);
     }
     words
+}
+
+/// An event with what it cannot do without; the tenant is the binding's.
+pub(super) fn event(id: String, time: Timestamp, source: &str, actor: Actor, action: Action, binding: &Binding) -> Event {
+    Event {
+        id,
+        time,
+        tenant: binding.tenant(),
+        source: source.to_owned(),
+        actor,
+        action,
+        outcome: Outcome::Success,
+        reason: None,
+        channel: None,
+        session: None,
+        object: None,
+        records: None,
+        bytes: None,
+        query: None,
+        call: None,
+        order: None,
+        client: None,
+        auth: None,
+        change: None,
+        attrs: BTreeMap::new(),
+    }
 }
