@@ -317,7 +317,7 @@ impl Scorer {
                 insert(client, "manager_hour", &p.hours),
                 insert(client, "manager_day", &p.days),
             )?;
-            insert(client, "alerts", &p.alerts).await?;
+            insert(&store::unchecked(client), "alerts", &p.alerts).await?;
             self.metrics.flushed(p.rows(), watch.elapsed());
         }
         self.pending.clear();
