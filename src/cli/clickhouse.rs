@@ -22,6 +22,9 @@ pub(super) struct Args {
     /// End when standard input ends, for a parent that may die
     #[arg(long)]
     with_parent: bool,
+    /// Bounds of the listener, as JSON; for tests of them
+    #[arg(long, hide = true)]
+    limits: Option<String>,
 }
 
 #[cfg(not(feature = "embedded"))]
@@ -46,7 +49,9 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
             Some(Secret::new(text.trim())).filter(|secret| !secret.expose().is_empty())
         }
     };
+    let limits = args.limits.as_deref().map(serde_json::from_str).transpose().map_err(|e| Usage(format!("--limits: {e}")))?;
     let options = embedded::Options {
+        limits: limits.unwrap_or_default(),
         listen: args.listen,
         reader_password,
         memory_bytes: args.memory << 20,

@@ -192,11 +192,10 @@ pub(super) fn plain(status: StatusCode, text: impl Into<String>) -> Response<Bod
 
 /// The answer to a failed statement.
 pub(super) fn failed(exception: &Exception, version: &Arc<str>) -> Response<Body> {
-    let mut response = plain(status(exception.code), format!("{} (version {version})\n", exception.text));
+    let text = exception.text.trim_end();
+    let version = if text.ends_with(')') && text.contains(" (version ") { String::new() } else { format!(" (version {version})") };
+    let mut response = plain(status(exception.code), format!("{text}{version}\n"));
     response.headers_mut().insert("X-ClickHouse-Exception-Code", exception.code.into());
-    if exception.code == 516 {
-        put(&mut response, header::WWW_AUTHENTICATE.as_str(), "Basic realm=\"filin\"");
-    }
     response
 }
 
@@ -247,10 +246,9 @@ fn content_type(format: &str) -> &'static str {
 /// What a ClickHouse server would answer to an error of this number, where it matters to a client.
 fn status(code: u32) -> StatusCode {
     match code {
-        6 | 26 | 27 | 33 | 34 | 35 | 36 | 38 | 40 | 41 | 42 | 43 | 53 | 62 | 72 | 89 | 115 | 117 | 130 | 190 | 271 | 321 | 372 | 373 | 452 | 456 | 457
-        | 471 => StatusCode::BAD_REQUEST,
-        164 | 192 | 193 | 291 | 497 => StatusCode::FORBIDDEN,
-        516 => StatusCode::UNAUTHORIZED,
+        6 | 26 | 27 | 33 | 34 | 35 | 36 | 38 | 40 | 41 | 42 | 43 | 53 | 62 | 72 | 89 | 115 | 117 | 130 | 190 | 271 | 321 | 372 | 373
+        | 452 | 456 | 457 | 471 => StatusCode::BAD_REQUEST,
+        164 | 192 | 193 | 291 | 497 | 516 => StatusCode::FORBIDDEN,
         16 | 46 | 47 | 60 | 81 => StatusCode::NOT_FOUND,
         159 => StatusCode::REQUEST_TIMEOUT,
         307 => StatusCode::PAYLOAD_TOO_LARGE,

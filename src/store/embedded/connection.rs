@@ -25,11 +25,14 @@ impl Exception {
     }
 
     fn of_engine(text: String) -> Self {
+        let text = text.trim_end();
         let code = text.split("Code: ").nth(1).and_then(|rest| rest.split('.').next()).and_then(|code| code.trim().parse().ok());
-        match code {
-            Some(code) => Self { code, text: text.trim_end().to_owned() },
-            None => Self { code: 1001, text: format!("Code: 1001. DB::Exception: {}. (STD_EXCEPTION)", text.trim_end()) },
-        }
+        let Some(code) = code else { return Self::new(1001, "STD_EXCEPTION", text) };
+        // libchdb wraps some errors once more in the same words.
+        let prefix = format!("Code: {code}. DB::Exception: ");
+        let inner = text.strip_prefix(&prefix).filter(|inner| inner.starts_with(&prefix));
+        let inner = inner.map(|inner| inner.rfind(". (").map_or(inner, |end| &inner[..end]));
+        Self { code, text: inner.unwrap_or(text).to_owned() }
     }
 }
 
@@ -305,4 +308,20 @@ unsafe fn take(library: &Library, result: Handle) -> Result<Output, Exception> {
 
 fn nothing() -> Exception {
     Exception::new(1001, "STD_EXCEPTION", "libchdb gave no result")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_said_once() {
+        let e = Exception::of_engine(
+            "Code: 164. DB::Exception: Code: 164. DB::Exception: No. (READONLY) (version 26.7.2.1). (READONLY)\n".to_owned(),
+        );
+        assert_eq!((e.code, e.text.as_str()), (164, "Code: 164. DB::Exception: No. (READONLY) (version 26.7.2.1)"));
+        let e = Exception::of_engine("Code: 60. DB::Exception: a. (b). (UNKNOWN_TABLE)".to_owned());
+        assert_eq!((e.code, e.text.as_str()), (60, "Code: 60. DB::Exception: a. (b). (UNKNOWN_TABLE)"));
+        assert_eq!(Exception::of_engine("odd".to_owned()).code, 1001);
+    }
 }

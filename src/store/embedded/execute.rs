@@ -71,7 +71,9 @@ fn read_and_run(shared: &Arc<Shared>, mut request: Request, body: impl Read, sin
             let run = Run { shared, request: &request, statement: &statement, head: &head, sink };
             let done = run.on(connection, rest);
             let undo: Vec<_> = request.settings.iter().map(|(name, _)| format!("{name} = DEFAULT")).collect();
-            if !undo.is_empty() && let Err(e) = connection.text(&format!("SET {}", undo.join(", "))) {
+            if !undo.is_empty()
+                && let Err(e) = connection.text(&format!("SET {}", undo.join(", ")))
+            {
                 tracing::debug!(error = %e, "settings of a session stay as they were set");
             }
             done
@@ -130,17 +132,9 @@ impl Run<'_> {
         let streamed = self.streamed(&format);
         // What listeners call the default database is Filin's own; the engine's is taken away at the start.
         let database = self.request.database.as_deref().filter(|name| *name != "default").unwrap_or(super::DATABASE);
-        connection.text(&format!("USE `{}`", database.replace('\\', "\\\\").replace('`', "\\`")))?;
-        let settings = Settings {
-            account: self.request.account,
-            given: &self.request.settings,
-            limits: &self.shared.limits,
-            ceilings: &self.shared.ceilings,
-            memory_bytes: self.shared.memory_bytes,
-            held: !streamed,
-            comment: &self.request.id,
-        };
-        connection.text(&set(&settings.list()?))?;
+        let enter = format!("USE `{}`", database.replace('\\', "\\\\").replace('`', "\\`"));
+        connection.text(&enter)?;
+        connection.text(&set(&self.settings(&self.request.settings, !streamed).list()?))?;
         if let Some(data) = &self.statement.data {
             if self.request.account == Account::Reader || self.request.read_only {
                 return Err(read_only());
@@ -149,13 +143,33 @@ impl Run<'_> {
         }
         self.classify(connection)?;
         if self.request.account == Account::Reader {
-            reader::check(connection, self.statement, &self.request.parameters, &self.shared.known)?;
+            self.check_reader(&format, &enter)?;
         }
         self.sink.format.clone_from(&format);
         if self.request.account == Account::Reader || !streamed {
             self.sink.left = self.shared.limits.result_bytes;
         }
         if streamed { self.stream(connection, &format) } else { self.query(connection, &format) }
+    }
+
+    fn settings<'s>(&'s self, given: &'s [(String, String)], held: bool) -> Settings<'s> {
+        Settings {
+            account: self.request.account,
+            given,
+            limits: &self.shared.limits,
+            ceilings: &self.shared.ceilings,
+            memory_bytes: self.shared.memory_bytes,
+            held,
+            comment: &self.request.id,
+        }
+    }
+
+    /// Looks at a reader's statement on a connection of its own: bounds that the client chose must not bend the look.
+    fn check_reader(&self, format: &str, enter: &str) -> Result<(), Exception> {
+        let mut connection = self.shared.engine.connect()?;
+        connection.text(enter)?;
+        connection.text(&set(&self.settings(&[], true).list()?))?;
+        reader::check(&mut connection, self.statement, format, &self.request.parameters, &self.shared.known)
     }
 
     /// What nobody may do.
@@ -185,7 +199,12 @@ impl Run<'_> {
             1 => Err(read_only()),
             0 => {
                 let parameters = [("q".to_owned(), escaped(&self.statement.without_format()))];
-                connection.query(b"SELECT formatQuery({q:String})", "Null", &parameters)?;
+                connection.query(b"SELECT formatQuery({q:String})", "Null", &parameters).map_err(|mut e| {
+                    // Where the parser was asked is not the client's business.
+                    let end = e.text.rfind(": In scope SELECT formatQuery(").filter(|_| e.code == 62);
+                    end.into_iter().for_each(|at| e.text.replace_range(at.., " (SYNTAX_ERROR)"));
+                    e
+                })?;
                 Err(Exception::new(62, "SYNTAX_ERROR", "Syntax error"))
             }
             _ => Err(Exception::new(164, "READONLY", "Multi-statements are not allowed")),
@@ -228,7 +247,13 @@ impl Run<'_> {
                     header = Some(body.get(..header_length(format, &body)).unwrap_or_default().to_vec());
                     0
                 }
-                Some(header) => if body.starts_with(header) { header.len() } else { 0 },
+                Some(header) => {
+                    if body.starts_with(header) {
+                        header.len()
+                    } else {
+                        0
+                    }
+                }
             };
             self.sink.push(body.get(skip..).unwrap_or_default(), &output.stats)?;
         }
@@ -294,10 +319,12 @@ fn number(block: &[u8], at: &mut usize) -> usize {
 
 /// A parameter's text as the engine unescapes it.
 fn escaped(text: &[u8]) -> Vec<u8> {
-    text.iter().flat_map(|&c| match c {
-        b'\\' => b"\\\\".to_vec(),
-        b'\t' => b"\\t".to_vec(),
-        b'\n' => b"\\n".to_vec(),
-        c => vec![c],
-    }).collect()
+    text.iter()
+        .flat_map(|&c| match c {
+            b'\\' => b"\\\\".to_vec(),
+            b'\t' => b"\\t".to_vec(),
+            b'\n' => b"\\n".to_vec(),
+            c => vec![c],
+        })
+        .collect()
 }

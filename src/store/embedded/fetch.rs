@@ -111,7 +111,10 @@ pub fn fetch(from: Option<&Path>, mut progress: impl FnMut(Step)) -> Result<bool
         return Err(Error::Fetch(message.to_owned()));
     }
     let folder = target.parent().expect("the path has folders").to_owned();
-    let io = |path: &Path| { let path = path.to_owned(); move |source| Error::Io { path, source } };
+    let io = |path: &Path| {
+        let path = path.to_owned();
+        move |source| Error::Io { path, source }
+    };
     fs::create_dir_all(&folder).map_err(io(&folder))?;
     // In the same folder, so that the last step is a rename.
     let work = folder.join(format!(".fetch-{}", std::process::id()));
@@ -125,9 +128,13 @@ pub fn fetch(from: Option<&Path>, mut progress: impl FnMut(Step)) -> Result<bool
             }
         };
         let size = fs::metadata(&archive).map_err(io(&archive))?.len();
-        let sum = digest(&mut File::open(&archive).map_err(io(&archive))?, |done| progress(Step::Check(done, size))).map_err(io(&archive))?;
+        let sum =
+            digest(&mut File::open(&archive).map_err(io(&archive))?, |done| progress(Step::Check(done, size))).map_err(io(&archive))?;
         if sum != ARCHIVE_SHA256 {
-            return Err(Error::Fetch(format!("{} has sha256 {sum} instead of {ARCHIVE_SHA256}: it is not {PACKAGE}@{VERSION}", archive.display())));
+            return Err(Error::Fetch(format!(
+                "{} has sha256 {sum} instead of {ARCHIVE_SHA256}: it is not {PACKAGE}@{VERSION}",
+                archive.display()
+            )));
         }
         let unpacked = work.join(LIBRARY);
         unpack(&archive, &unpacked, |done, all| progress(Step::Unpack(done, all))).map_err(io(&archive))?;

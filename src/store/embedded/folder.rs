@@ -33,7 +33,10 @@ impl Folder {
     /// Makes or opens the folder and holds it. Blocks for up to ten seconds when another process does.
     pub(super) fn open(data_dir: &Path) -> Result<Self, Error> {
         let engine = data_dir.join(ENGINE);
-        let at = |path: &Path| { let path = path.to_owned(); move |source| Error::Io { path, source } };
+        let at = |path: &Path| {
+            let path = path.to_owned();
+            move |source| Error::Io { path, source }
+        };
         fs::DirBuilder::new().recursive(true).mode(0o700).create(data_dir).map_err(at(data_dir))?;
         let lock = hold(&data_dir.join(LOCK))?;
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&engine).map_err(at(&engine))?;
@@ -51,7 +54,10 @@ impl Folder {
         let path = self.engine.join(MARK);
         let marked = fs::read_to_string(&path).unwrap_or_default();
         if release(&marked) > release(version) {
-            let why = format!("it was written by version {}, this one is {version}: run `filin embedded fetch` of the newer Filin", marked.trim());
+            let why = format!(
+                "it was written by version {}, this one is {version}: run `filin embedded fetch` of the newer Filin",
+                marked.trim()
+            );
             return Err(Error::Foreign { path: self.engine.clone(), why });
         }
         replace(&path, version.as_bytes(), 0o600).map_err(|source| Error::Io { path, source })

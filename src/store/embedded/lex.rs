@@ -106,8 +106,20 @@ impl Iterator for Lexer<'_> {
         let start = self.at;
         let first = self.peek(0)?;
         let kind = match first {
-            b'\'' => if self.quoted(first) { Kind::Text } else { Kind::Odd },
-            b'"' | b'`' => if self.quoted(first) { Kind::Quoted } else { Kind::Odd },
+            b'\'' => {
+                if self.quoted(first) {
+                    Kind::Text
+                } else {
+                    Kind::Odd
+                }
+            }
+            b'"' | b'`' => {
+                if self.quoted(first) {
+                    Kind::Quoted
+                } else {
+                    Kind::Odd
+                }
+            }
             b'0'..=b'9' => {
                 self.word();
                 Kind::Number

@@ -2,10 +2,13 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use serde::Deserialize;
+
 use super::{auth::Account, connection::Exception};
 
 /// Bounds of the listener.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// Bytes of a request's body as sent.
     pub request_bytes: u64,
@@ -23,18 +26,18 @@ pub struct Limits {
     pub writer_queries: usize,
     /// Statements of readers at a time.
     pub reader_queries: usize,
-    /// How long a statement waits for its turn.
-    pub queue: Duration,
-    /// How long a client may pause within a request or a response.
-    pub idle: Duration,
+    /// Milliseconds that a statement waits for its turn.
+    pub queue_ms: u64,
+    /// Milliseconds that a client may pause within a request or a response.
+    pub idle_ms: u64,
     /// Seconds of a statement when the client names none, and the most it may name: writer.
     pub writer_time_s: (u64, u64),
     /// The same for readers.
     pub reader_time_s: (u64, u64),
     /// Inserts are refused when less than this part of the disk is free.
     pub free_disk: f64,
-    /// How long the end waits for statements that were cancelled.
-    pub grace: Duration,
+    /// Milliseconds that the end waits for statements that were cancelled.
+    pub grace_ms: u64,
 }
 
 impl Default for Limits {
@@ -48,13 +51,27 @@ impl Default for Limits {
             sessions: 32,
             writer_queries: 16,
             reader_queries: 2,
-            queue: Duration::from_secs(10),
-            idle: Duration::from_secs(60),
+            queue_ms: 10_000,
+            idle_ms: 60_000,
             writer_time_s: (600, 3600),
             reader_time_s: (60, 300),
             free_disk: 0.05,
-            grace: Duration::from_secs(5),
+            grace_ms: 5_000,
         }
+    }
+}
+
+impl Limits {
+    pub(super) fn queue(&self) -> Duration {
+        Duration::from_millis(self.queue_ms)
+    }
+
+    pub(super) fn idle(&self) -> Duration {
+        Duration::from_millis(self.idle_ms)
+    }
+
+    pub(super) fn grace(&self) -> Duration {
+        Duration::from_millis(self.grace_ms)
     }
 }
 
@@ -131,7 +148,13 @@ impl Settings<'_> {
     fn check_reader(&self, name: &str, value: &str) -> Result<(), Exception> {
         let refused = |why: &str| Err(Exception::new(164, "READONLY", format!("Cannot modify '{name}' setting in readonly mode{why}")));
         match name {
-            "final" | "readonly" => if value == "1" { Ok(()) } else { refused("") },
+            "final" | "readonly" => {
+                if value == "1" {
+                    Ok(())
+                } else {
+                    refused("")
+                }
+            }
             // It names a file to write.
             "output_format_schema" => refused(""),
             "cancel_http_readonly_queries_on_client_close" | "date_time_input_format" | "date_time_output_format" | "extremes" => Ok(()),

@@ -3,7 +3,10 @@
 use std::{
     convert::Infallible,
     io::{self, Read},
-    sync::{Arc, atomic::{AtomicU64, Ordering}},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use bytes::Bytes;
@@ -62,7 +65,7 @@ async fn connection(stream: TcpStream, shared: Arc<Shared>, shutdown: Cancellati
     if let Err(e) = stream.set_nodelay(true) {
         tracing::debug!(error = %e, "TCP_NODELAY");
     }
-    let idle = shared.limits.idle;
+    let idle = shared.limits.idle();
     let service = service_fn(move |request| {
         let shared = shared.clone();
         async move { Ok::<_, Infallible>(answer(shared, request).await) }
@@ -130,10 +133,10 @@ async fn run(shared: &Arc<Shared>, request: request::Request, mut body: Incoming
         Account::Reader => &shared.readers,
     };
     let busy = || Exception::new(202, "TOO_MANY_SIMULTANEOUS_QUERIES", "too many queries run at this moment: try again");
-    let turn = timeout(shared.limits.queue, turns.clone().acquire_owned()).await.map_err(|_| busy())?.map_err(|_| busy())?;
+    let turn = timeout(shared.limits.queue(), turns.clone().acquire_owned()).await.map_err(|_| busy())?.map_err(|_| busy())?;
     let (head_out, mut head) = oneshot::channel();
     let (pieces, receiver) = mpsc::channel(PIECES);
-    let sink = Sink::new(head_out, request.coding, request.wait_end, shared.limits.idle);
+    let sink = Sink::new(head_out, request.coding, request.wait_end, shared.limits.idle());
     let mut abandoned = Abandoned { shared: shared.clone(), id: request.id.clone(), armed: true };
     let worker = shared.clone();
     tokio::task::spawn_blocking(move || {
@@ -144,7 +147,7 @@ async fn run(shared: &Arc<Shared>, request: request::Request, mut body: Incoming
     let result = loop {
         tokio::select! {
             result = &mut head => break result,
-            piece = timeout(shared.limits.idle, body.frame()), if sending => {
+            piece = timeout(shared.limits.idle(), body.frame()), if sending => {
                 let piece = match piece {
                     Err(_) => Err(io::Error::from(io::ErrorKind::TimedOut)),
                     Ok(None) => Ok(None),

@@ -27,7 +27,10 @@ use std::{
     net::SocketAddr,
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -42,6 +45,25 @@ use crate::ops::{clock::Stopwatch, config::Secret};
 
 /// The database that Filin's tables are in; also what clients get that name none.
 pub const DATABASE: &str = "filin";
+
+/// Whether this process has an engine.
+static RUNNING: AtomicBool = AtomicBool::new(false);
+
+/// Says so for as long as it lives.
+#[derive(Debug)]
+struct Claim;
+
+impl Claim {
+    fn take() -> Result<Self, Error> {
+        if RUNNING.swap(true, Ordering::SeqCst) { Err(Error::Running) } else { Ok(Self) }
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        RUNNING.store(false, Ordering::SeqCst);
+    }
+}
 
 /// The embedded engine cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -220,7 +242,8 @@ impl Disk {
         if let Some((_, room)) = last.as_ref().filter(|(asked, _)| asked.elapsed() < Duration::from_secs(2)) {
             return *room;
         }
-        let free = engine.connect().and_then(|mut c| c.text("SELECT min(free_space / total_space) FROM system.disks WHERE total_space > 0"));
+        let free =
+            engine.connect().and_then(|mut c| c.text("SELECT min(free_space / total_space) FROM system.disks WHERE total_space > 0"));
         // What cannot be measured stops nobody.
         let free = free.ok().and_then(|free| free.parse::<f64>().ok()).unwrap_or(1.0);
         let room = free >= self.least;
@@ -287,20 +310,22 @@ pub async fn start(options: Options, shutdown: CancellationToken) -> Result<Runn
         _ => Error::Listen { address: options.listen, source },
     })?;
     let addr = listener.local_addr().map_err(|source| Error::Listen { address: options.listen, source })?;
-    let (shared, mut folder) = tokio::task::spawn_blocking(move || open(options, loopback)).await.unwrap_or_else(|e| match e.try_into_panic() {
-        Ok(panic) => std::panic::resume_unwind(panic),
-        Err(_) => Err(Error::Running),
-    })?;
+    let claim = Claim::take()?;
+    let (shared, mut folder) =
+        tokio::task::spawn_blocking(move || open(options, loopback)).await.unwrap_or_else(|e| match e.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Err(Error::Running),
+        })?;
     folder.announce(addr).map_err(|source| Error::Io { path: folder.engine.clone(), source })?;
     let access = Access { addr, writer_user: WRITER, writer_password: folder.secret.clone() };
     let version = shared.version.clone();
     tracing::info!(%addr, version = &*version, "the embedded clickhouse is ready");
-    let served = tokio::spawn(serve(listener, shared, folder, shutdown.clone()));
+    let served = tokio::spawn(serve(listener, shared, folder, claim, shutdown.clone()));
     Ok(Running { access, version, shutdown, served })
 }
 
-async fn serve(listener: TcpListener, shared: Arc<Shared>, folder: Folder, shutdown: CancellationToken) {
-    let grace = shared.limits.grace;
+async fn serve(listener: TcpListener, shared: Arc<Shared>, folder: Folder, claim: Claim, shutdown: CancellationToken) {
+    let grace = shared.limits.grace();
     let mut serving = std::pin::pin!(listener::serve(listener, shared.clone(), shutdown.clone()));
     let mut sweep = tokio::time::interval(Duration::from_secs(10));
     loop {
@@ -320,7 +345,7 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>, folder: Folder, shutd
     let closed = tokio::task::spawn_blocking(move || {
         shared.sessions.clear();
         shared.engine.close();
-        drop(folder);
+        drop((folder, claim));
     });
     drop(closed.await);
     tracing::info!("the embedded clickhouse has ended");
@@ -342,7 +367,8 @@ fn open(options: Options, loopback: bool) -> Result<(Arc<Shared>, Folder), Error
         "--allow_introspection_functions=0".to_owned(),
     ];
     arguments.extend(settings.map(String::into_bytes));
-    let arguments = arguments.into_iter().map(CString::new).collect::<Result<_, _>>().map_err(|_| engine_error("its path holds a zero byte"))?;
+    let arguments =
+        arguments.into_iter().map(CString::new).collect::<Result<_, _>>().map_err(|_| engine_error("its path holds a zero byte"))?;
     folder.forget_default().map_err(|source| Error::Io { path: folder.engine.clone(), source })?;
     let engine = Engine::open(library, arguments).ok_or_else(|| engine_error("it has said why above"))?;
     let mut connection = engine.connect().map_err(|e| engine_error(&e.text))?;

@@ -226,7 +226,8 @@ mod tests {
 
     #[test]
     fn parameters_settings_and_the_rest_are_told_apart() {
-        let r = request("/?query=SELECT+1&database=d&param_a=%27x%27&max_threads=3&compress=1&session_id=s&session_timeout=9&user=u", &[]).unwrap();
+        let r = request("/?query=SELECT+1&database=d&param_a=%27x%27&max_threads=3&compress=1&session_id=s&session_timeout=9&user=u", &[])
+            .unwrap();
         assert_eq!((r.query.as_str(), r.database.as_deref()), ("SELECT 1", Some("d")));
         assert_eq!(r.parameters, [("a".to_owned(), b"'x'".to_vec())]);
         assert_eq!(r.settings, [("max_threads".to_owned(), "3".to_owned())]);

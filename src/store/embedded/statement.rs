@@ -59,6 +59,11 @@ impl<'a> Statement<'a> {
         self.sql.get(token.start..token.end).unwrap_or_default()
     }
 
+    /// A part of the text.
+    pub(super) fn between(&self, start: usize, end: usize) -> &'a [u8] {
+        self.sql.get(start..end).unwrap_or_default()
+    }
+
     /// Whether the token is this keyword.
     pub(super) fn is(&self, token: Token, keyword: &str) -> bool {
         token.kind == Kind::Word && self.text(token).eq_ignore_ascii_case(keyword.as_bytes())
@@ -253,7 +258,10 @@ mod tests {
     #[test]
     fn a_log_line_shows_no_values() {
         let shape = |sql: &str| Statement::read(sql.as_bytes()).shape();
-        assert_eq!(shape("SELECT a, count(*) FROM filin.`t` WHERE b = 'Ivanov' AND c>7"), "SELECT a, count(*) FROM filin.`t` WHERE b = ? AND c > ?");
+        assert_eq!(
+            shape("SELECT a, count(*) FROM filin.`t` WHERE b = 'Ivanov' AND c>7"),
+            "SELECT a, count(*) FROM filin.`t` WHERE b = ? AND c > ?"
+        );
         assert_eq!(shape("INSERT INTO t (a) VALUES ('secret')"), "INSERT INTO t(a)");
         assert_eq!(shape("SELECT 1 AS \"Иванов\""), "SELECT ? AS ?");
     }
