@@ -245,9 +245,9 @@ impl Script<'_> {
             Scenario::ApiBulk => self.api(goal * 1.2, &own),
             Scenario::BruteForce => {
                 let far = self.far("guesser");
-                let n = [12, 25, 55][act.grade()];
+                let n: i64 = [12, 25, 55][act.grade()];
                 for i in 0..n {
-                    let t = act.start.plus(act.span_ms * 2 / 5 * i64::try_from(i).unwrap_or(0) / i64::try_from(n).unwrap_or(1));
+                    let t = act.start.plus(act.span_ms * 2 / 5 * i / n);
                     let e = self.pen.push(t, Action::Login, &far);
                     (e.outcome, e.reason, e.session) = (Outcome::Failure, Some("wrong password".into()), None);
                     e.auth = Some(Auth { method: Some("password".into()), ..Auth::default() });

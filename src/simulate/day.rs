@@ -320,10 +320,9 @@ impl<'a> Pen<'a> {
         let (company, p) = (self.company, self.person);
         let team = &company.teams[p.team];
         let before = team.first + (p.idx - team.first + team.size - 1) % team.size;
-        if before != p.idx && calendar::leave(&company.people[before], self.date).is_some() && k.of("stands in").hit(0.2) {
-            if let Some(c) = self.of_another(before, k) {
-                return c;
-            }
+        let stands_in = before != p.idx && calendar::leave(&company.people[before], self.date).is_some() && k.of("stands in").hit(0.2);
+        if let Some(c) = Some(before).filter(|_| stands_in).and_then(|who| self.of_another(who, k)) {
+            return c;
         }
         let own = company.book(p.idx, self.date);
         let share = k.of("whose").unit();

@@ -36,13 +36,16 @@ const FORCE: f64 = 3.0;
 /// An alert grows for so long before another one opens.
 const EPISODE_MS: i64 = 20 * HOUR_MS;
 
+/// Events by date and person.
+type Days = BTreeMap<(Date, usize), Arc<Vec<Event>>>;
+
 /// The demo company.
 pub struct Demo {
     company: Company,
     origin: Timestamp,
     /// Who attacks in turn.
     turns: Vec<usize>,
-    days: Mutex<BTreeMap<(Date, usize), Arc<Vec<Event>>>>,
+    days: Mutex<Days>,
     attacks: Mutex<BTreeMap<i64, Arc<Live>>>,
 }
 

@@ -246,7 +246,7 @@ pub(super) fn person(seed: Chance, idx: usize, t: usize, team: &Team, start: Dat
     let place = idx - team.first;
     let role = match (place, team.desk) {
         (0, _) => Role::Lead,
-        (3, _) if t % 7 == 0 => Role::Admin,
+        (3, _) if t.is_multiple_of(7) => Role::Admin,
         (_, true) => Role::Support,
         _ => [Role::Sales, Role::Account, Role::Inside][c.of("role").weighted(&[0.45, 0.30, 0.25])],
     };
