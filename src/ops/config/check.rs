@@ -30,7 +30,8 @@ pub(super) fn check(file: file::File, flags: &Flags, known: &Known<'_>, home: &P
     let config = Config {
         roles: c.roles(&flags.roles),
         demo: flags.demo,
-        data,
+        // The embedded engine takes a relative folder for one inside its own.
+        data: std::path::absolute(&data).unwrap_or(data),
         http: c.http(file.http),
         reference: c.reference(file.reference),
         store: c.store(file.clickhouse, file.embedded),

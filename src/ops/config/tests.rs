@@ -57,7 +57,7 @@ fn data_goes_where_xdg_says() {
     let demo = Flags { demo: true, ..Flags::default() };
     assert_eq!(data(&[("XDG_DATA_HOME", "/srv")], &Flags::default()), PathBuf::from("/srv/filin"));
     assert_eq!(data(&[("XDG_DATA_HOME", "not/absolute")], &demo), PathBuf::from("/home/u/.local/share/filin-demo"));
-    assert_eq!(data(&[], &Flags { data: Some("here".into()), ..demo }), PathBuf::from("here"));
+    assert_eq!(data(&[], &Flags { data: Some("here".into()), ..demo }), std::env::current_dir().expect("a folder").join("here"));
 }
 
 #[test]
