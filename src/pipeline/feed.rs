@@ -28,7 +28,7 @@ use crate::{
 ///
 /// # Errors
 /// When a binding or a property is wrong.
-pub fn topics(
+pub(super) fn topics(
     kafka: &Kafka,
     config: &Config,
     intake: &Arc<Intake>,
@@ -120,7 +120,7 @@ fn record(r: kafka::Record, topic: &str, partition: u32, origin: &Arc<str>) -> O
 ///
 /// # Errors
 /// When a property is wrong, or the brokers refuse for good.
-pub async fn reference(
+pub(super) async fn reference(
     kafka: &Kafka,
     topics: Vec<(&'static str, String)>,
     config: &Config,

@@ -83,7 +83,7 @@ pub struct Progress {
     pub restored: bool,
     /// Records applied since the start.
     pub applied: u64,
-    /// Records of the log behind the last applied one.
+    /// Records of the log that are not scored and stored yet.
     pub behind: u64,
     /// Tenants scored here: greatest event time, last applied offset.
     pub tenants: BTreeMap<String, (Option<Timestamp>, Option<u64>)>,
@@ -100,6 +100,8 @@ pub struct Scorer {
     partitions: BTreeMap<u32, Partition>,
     pending: Pending,
     effects: Vec<Effect>,
+    /// Records of the log behind the last applied one.
+    behind: u64,
 }
 
 /// One partition of the log and the tenants that live in it.
@@ -126,7 +128,10 @@ struct Pending {
     hours: Vec<rows::HourRow>,
     days: Vec<rows::DayRow>,
     since: Option<Instant>,
+    /// Records since the last checkpoint.
     records: u64,
+    /// Records since the last flush.
+    unstored: u64,
 }
 
 impl Scorer {
@@ -142,6 +147,7 @@ impl Scorer {
             partitions: BTreeMap::new(),
             pending: Pending::default(),
             effects: Vec::new(),
+            behind: 0,
         }
     }
 
@@ -179,8 +185,8 @@ impl Scorer {
                     }
                     Delivery::Lines { partition, lines, behind } => {
                         self.apply(partition, &lines).await;
-                        self.metrics.log_lag(behind);
-                        self.report(lines.len(), behind);
+                        self.behind = behind;
+                        self.report(lines.len());
                         if !self.pending.alerts.is_empty() || self.pending.rows() >= self.cadence.flush_rows {
                             self.flush().await?;
                         }
@@ -195,7 +201,10 @@ impl Scorer {
         self.checkpoint_all(&mut reader).await
     }
 
-    fn report(&self, lines: usize, behind: u64) {
+    fn report(&self, lines: usize) {
+        let behind = self.behind + self.pending.unstored;
+        self.metrics.log_lag(behind);
+        self.metrics.waiting(self.pending.rows());
         let mut tenants = BTreeMap::new();
         for partition in self.partitions.values() {
             tenants.extend(partition.tenants.iter().map(|(name, t)| (name.clone(), (t.watermark(), partition.offset))));
@@ -216,7 +225,7 @@ impl Scorer {
             reader.resume(id, partition.offset).await?;
             self.partitions.insert(id, partition);
         }
-        self.report(0, 0);
+        self.report(0);
         self.progress.send_modify(|p| p.restored = true);
         Ok(())
     }
@@ -254,6 +263,7 @@ impl Scorer {
 
     fn apply_one(&mut self, id: u32, read: &Read) {
         self.pending.records += 1;
+        self.pending.unstored += 1;
         let Some(partition) = self.partitions.get_mut(&id) else { return };
         let position = Position { partition: id, offset: read.offset };
         partition.offset = Some(read.offset);
@@ -321,6 +331,7 @@ impl Scorer {
             self.metrics.flushed(p.rows(), watch.elapsed());
         }
         self.pending.clear();
+        self.report(0);
         Ok(())
     }
 
@@ -442,5 +453,6 @@ impl Pending {
         self.hours.clear();
         self.days.clear();
         self.since = None;
+        self.unstored = 0;
     }
 }

@@ -7,4 +7,5 @@ mod layers;
 mod pipeline;
 mod reference;
 mod schemas;
+mod service;
 mod simulate;

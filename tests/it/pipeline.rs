@@ -1,1 +1,282 @@
-//! Tests of `pipeline`.
+//! The whole path: events in, alerts out of a real ClickHouse engine, through crashes and repeats.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use crate::service::{Service, alerts, ended, filin, wait};
+
+/// A small company with attacks, made once per test.
+struct Company {
+    folder: PathBuf,
+}
+
+impl Company {
+    fn make(root: &Path, managers: u32, days: u32) -> Self {
+        let folder = root.join("company");
+        let (managers, days, out) = (managers.to_string(), days.to_string(), folder.to_str().expect("a plain path").to_owned());
+        ended(filin(&["simulate", "--managers", &managers, "--days", &days, "--seed", "11", "--attacks", "--attack-from", "12", "--out", &out]), 0);
+        Self { folder }
+    }
+
+    fn file(&self, name: &str) -> String {
+        self.folder.join(name).to_str().expect("a plain path").to_owned()
+    }
+
+    fn reference(&self) -> [String; 6] {
+        let flag = |f: &str, name: &str| [f.to_owned(), self.file(name)];
+        [flag("--users", "users.csv"), flag("--clients", "clients.csv"), flag("--orders", "orders.csv")].concat().try_into().expect("six words")
+    }
+
+    fn start(&self, data: &Path) -> Service {
+        let reference = self.reference();
+        Service::start(data, &reference.each_ref().map(String::as_str))
+    }
+
+    /// What a replay of the same file gives.
+    fn replayed(&self, root: &Path) -> PathBuf {
+        let out = root.join("replayed.jsonl");
+        let mut command = filin(&["replay", "--as-delivered", "--events", &self.file("events.jsonl")]);
+        command.args(self.reference()).arg("--alerts").arg(&out);
+        ended(command, 0);
+        out
+    }
+
+    fn ids(&self) -> BTreeSet<String> {
+        let text = std::fs::read_to_string(self.folder.join("events.jsonl")).expect("events");
+        let id = |line: &str| {
+            let event: serde_json::Value = serde_json::from_str(line).expect("an event");
+            event["id"].as_str().expect("an id").to_owned()
+        };
+        text.lines().map(id).collect()
+    }
+}
+
+/// Stored alerts, by `replay --from-log --stored`, and the proof that they are what the log gives.
+fn verified(data: &Path, root: &Path) -> PathBuf {
+    let stored = root.join("stored.jsonl");
+    let mut command = filin(&["replay", "--from-log", "--verify", "--data", data.to_str().expect("a plain path"), "--stored"]);
+    command.arg(&stored).args(["--alerts".as_ref(), root.join("from-log.jsonl").as_os_str()]);
+    ended(command, 0);
+    assert_eq!(alerts(&stored), alerts(&root.join("from-log.jsonl")));
+    stored
+}
+
+#[test]
+fn pushed_events_give_the_alerts_of_a_replay() {
+    let root = tempfile::tempdir().expect("a folder");
+    let (company, data) = (Company::make(root.path(), 12, 20), root.path().join("data"));
+    let service = company.start(&data);
+    service.push("canonical", &[&company.folder.join("events.jsonl")]);
+    service.settle();
+    let n = company.ids().len() as u64;
+    assert_eq!(service.count("SELECT count() FROM filin.events"), n);
+    // Beside the live instance the log is read through its listener.
+    let stored = verified(&data, root.path());
+    let replayed = company.replayed(root.path());
+    assert!(alerts(&stored).len() > 10, "the company has attacks");
+    assert_eq!(alerts(&stored), alerts(&replayed), "all fields");
+    let mut diff = filin(&["diff"]);
+    diff.args([&stored, &replayed]);
+    ended(diff, 0);
+    // Everything again: nothing changes.
+    let before = service.ask("SELECT count(), sum(cityHash64(*)) FROM filin.alerts");
+    service.push("canonical", &[&company.folder.join("events.jsonl")]);
+    service.settle();
+    assert_eq!(service.ask("SELECT count(), sum(cityHash64(*)) FROM filin.alerts"), before);
+    assert_eq!(service.count("SELECT count() FROM filin.events"), n);
+    // An alert's evidence can be read.
+    let missing = "SELECT count() FROM (SELECT DISTINCT arrayJoin(event_ids) AS e FROM filin.alerts) \
+                   WHERE e NOT IN (SELECT concat(source, '/', id) FROM filin.events)";
+    assert_eq!(service.count(missing), 0);
+    twice(&service);
+    service.stop();
+    verified(&data, root.path());
+}
+
+/// Every row stored a second time in other blocks: tables and queries stay the same, before and after OPTIMIZE.
+fn twice(service: &Service) {
+    let tables = ["events", "signals", "alerts", "manager_day", "manager_hour"];
+    let look = || -> Vec<String> {
+        let mut seen: Vec<String> = tables.iter().map(|t| service.ask(&format!("SELECT count(), sum(cityHash64(*)) FROM filin.{t}"))).collect();
+        seen.push(service.ask("SELECT count(), sum(cityHash64(*)) FROM filin.alerts_latest"));
+        seen.push(service.ask("SELECT manager_alias, sum(records_out) AS n FROM filin.manager_day GROUP BY manager_alias ORDER BY n DESC, manager_alias"));
+        seen
+    };
+    let before = look();
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let writer = service.client();
+    runtime.block_on(async {
+        for (i, table) in tables.into_iter().enumerate() {
+            let block = [7, 100, 3, 50, 11][i];
+            let sql = format!("INSERT INTO {table} SELECT * FROM {table} SETTINGS max_block_size = {block}, max_insert_block_size = {block}, min_insert_block_size_rows = {block}, min_insert_block_size_bytes = 0");
+            writer.query(&sql).execute().await.unwrap_or_else(|e| panic!("{table}: {e}"));
+        }
+    });
+    assert_eq!(look(), before, "stored twice");
+    runtime.block_on(async {
+        for table in tables {
+            writer.query(&format!("OPTIMIZE TABLE {table} FINAL")).execute().await.unwrap_or_else(|e| panic!("{table}: {e}"));
+        }
+    });
+    assert_eq!(look(), before, "and merged");
+}
+
+#[test]
+fn five_kills_lose_nothing_and_double_nothing() {
+    let root = tempfile::tempdir().expect("a folder");
+    let (company, data) = (Company::make(root.path(), 12, 20), root.path().join("data"));
+    let events = company.folder.join("events.jsonl");
+    let n = company.ids().len() as u64;
+    let mut repeated = 0;
+    for round in 1..=5_u64 {
+        let service = company.start(&data);
+        let to = format!("http://{}", service.console);
+        let mut push = filin(&["push", "--to", &to, "--format", "canonical", "--patience", "1"]);
+        let mut pushing = push.arg(&events).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().expect("built");
+        // Somewhere in the middle, further each time.
+        let since = Instant::now();
+        let target = n * round / 6;
+        wait("events to be taken", || (logged(&service) >= target || since.elapsed() > Duration::from_secs(20)).then_some(()));
+        let in_log = logged(&service);
+        let saved = service_saved(&service);
+        service.kill();
+        pushing.kill().ok();
+        pushing.wait().expect("ended");
+        assert!(in_log > saved, "round {round}: the kill left nothing to repeat ({in_log} in the log, {saved} checkpointed)");
+        repeated += in_log - saved;
+    }
+    assert!(repeated > 0);
+    let service = company.start(&data);
+    service.push("canonical", &[&events]);
+    service.settle();
+    assert_eq!(service.count("SELECT uniqExact(id) FROM filin.events"), n, "no id is missing");
+    service.stop();
+    let stored = verified(&data, root.path());
+    assert_eq!(alerts(&stored), alerts(&company.replayed(root.path())), "as if nothing had happened");
+}
+
+/// Lines in the log, asked as the writer.
+fn logged(service: &Service) -> u64 {
+    number(service, "SELECT count() FROM log")
+}
+
+/// Lines up to the newest checkpoints.
+fn service_saved(service: &Service) -> u64 {
+    number(service, "SELECT count() FROM log AS l INNER JOIN (SELECT partition, max(log_offset) AS o FROM checkpoints GROUP BY partition) AS c ON l.partition = c.partition WHERE l.seq <= c.o")
+}
+
+fn number(service: &Service, sql: &str) -> u64 {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(service.client().query(sql).fetch_one::<u64>()).unwrap_or_else(|e| panic!("{sql}: {e}"))
+}
+
+#[test]
+fn bad_input_is_answered_and_kept_and_the_rest_goes_on() {
+    let root = tempfile::tempdir().expect("a folder");
+    let service = Service::start(&root.path().join("data"), &[]);
+    let event = |id: &str, time: &str, rest: &str| {
+        format!("{{\"id\":\"{id}\",\"time\":\"{time}\",\"source\":\"generic\",\"actor\":{{\"id\":\"somebody\"}},\"action\":\"view\"{rest}}}")
+    };
+    let good = event("good-1", "2026-03-01T10:00:00.000Z", "");
+    let ahead = filin::event::Timestamp::from_millis(millis_now() + 11 * 60_000).to_string();
+    let lines: Vec<Vec<u8>> = vec![
+        good.clone().into_bytes(),
+        br#"{"id":"cut","time":"2026-03-01T10"#.to_vec(),
+        br#"{"id":"types","time":5,"source":"generic","actor":{"id":"x"},"action":"view"}"#.to_vec(),
+        br#"{"id":"action","time":"2026-03-01T10:00:00.000Z","source":"generic","actor":{"id":"x"},"action":"steal"}"#.to_vec(),
+        br#"{"id":"actor","time":"2026-03-01T10:00:00.000Z","source":"generic","action":"view"}"#.to_vec(),
+        event("9999", "9999-01-01T00:00:00.000Z", "").into_bytes(),
+        event("ahead", &ahead, "").into_bytes(),
+        event("old", "1999-12-31T23:59:59.000Z", "").into_bytes(),
+        b"{\"id\":\"utf\xff\xfe\"}".to_vec(),
+        format!("{{\"id\":\"long\",\"attrs\":\"{}\"}}", "x".repeat(20 << 20)).into_bytes(),
+        event("good-2", "2026-03-01T10:00:01.000Z", ",\"records\":3").into_bytes(),
+    ];
+    let body = lines.join(&b"\n"[..]);
+    let (status, answer) = service.http("POST", "/v1/events", &body);
+    assert_eq!(status, 200, "{answer}");
+    let answer: serde_json::Value = serde_json::from_str(&answer).expect("JSON");
+    assert_eq!(answer["accepted"], 2, "{answer}");
+    let rejected: Vec<(u64, &str)> = answer["rejected"].as_array().expect("a list").iter().map(|r| (r["line"].as_u64().expect("a line"), r["code"].as_str().expect("a code"))).collect();
+    let expected = ["bad_json", "bad_time", "unknown_action", "missing_field", "future", "future", "before_2000", "bad_utf8", "too_long"];
+    assert_eq!(rejected.len(), expected.len(), "{rejected:?}");
+    for ((line, code), (i, expected)) in rejected.iter().zip(expected.iter().enumerate()) {
+        assert_eq!(*line, i as u64 + 2);
+        let same = code == expected || *expected == "bad_time" && *code == "wrong_type";
+        assert!(same, "line {line}: {code}, expected {expected}");
+    }
+    assert_eq!(service.http("POST", "/v1/events", b"nothing of use\n").0, 400);
+    service.settle();
+    assert_eq!(service.count("SELECT count() FROM filin.events"), 2);
+    assert_eq!(service.count("SELECT sum(count) FROM filin.dead_letter_counts"), 10);
+    service.stop();
+}
+
+fn millis_now() -> i64 {
+    filin::ops::clock::now().millis()
+}
+
+#[test]
+fn what_is_not_there_is_said_in_a_line() {
+    let root = tempfile::tempdir().expect("a folder");
+    let text = |output: std::process::Output| String::from_utf8(output.stderr).expect("text");
+    let data = root.path().join("data");
+    let service = Service::start(&data, &[]);
+    // The port, then the folder.
+    let taken = text(ended(filin(&["run", "--listen", &service.console, "--clickhouse-listen", "127.0.0.1:0", "--data", root.path().join("b").to_str().expect("plain")]), 1));
+    assert!(taken.contains(&service.console), "{taken}");
+    let locked = text(ended(filin(&["run", "--listen", "127.0.0.1:0", "--clickhouse-listen", "127.0.0.1:0", "--data", data.to_str().expect("plain")]), 1));
+    assert!(locked.contains("locked"), "{locked}");
+    service.stop();
+    // A server that is not there, a broker that is not there, a key that is not known: all at once in one line each.
+    let config = root.path().join("filin.toml");
+    std::fs::write(&config, "[clickhouse]\nurl = \"http://127.0.0.1:9\"\nuser = \"default\"\npassword = \"none\"\n[privacy]\nalias_key = \"a key for this test, long enough\"\n").expect("written");
+    let away = text(ended(filin(&["run", "--listen", "127.0.0.1:0", "--config", config.to_str().expect("plain")]), 1));
+    assert!(away.contains("127.0.0.1:9"), "{away}");
+    std::fs::write(&config, "[alerts]\nbudgett = 2\n[pipeline]\nflush_ms = \"soon\"\n").expect("written");
+    let wrong = text(ended(filin(&["run", "--config", config.to_str().expect("plain")]), 2));
+    assert!(wrong.contains("alerts.budgett") && wrong.contains("pipeline.flush_ms"), "{wrong}");
+    let missing = filin(&["run", "--listen", "127.0.0.1:0", "--clickhouse-listen", "127.0.0.1:0", "--users", "/nowhere/users.csv", "--data", root.path().join("c").to_str().expect("plain")]);
+    let missing = text(ended(missing, 1));
+    assert!(missing.contains("/nowhere/users.csv"), "{missing}");
+}
+
+#[test]
+fn the_demo_alerts_on_a_labelled_attack() {
+    let root = tempfile::tempdir().expect("a folder");
+    let data = root.path().join("demo");
+    let service = Service::start(&data, &["--demo"]);
+    let labels = || -> Vec<serde_json::Value> {
+        let text = std::fs::read_to_string(data.join("labels.jsonl")).unwrap_or_default();
+        text.lines().filter_map(|l| serde_json::from_str(l).ok()).collect()
+    };
+    // The first attack begins within 30 s of the start and opens an alert that says what and whom.
+    let found = wait("an alert of a labelled attack", || {
+        labels().into_iter().filter(|l| l["label"] == "attack" && l["expect"] == "open").find_map(|label| {
+            let text = |key: &str| label[key].as_str().unwrap_or_default().to_owned();
+            let controls: Vec<&str> = label["controls"].as_array()?.iter().filter_map(|c| c.as_str()).collect();
+            let sql = format!(
+                "SELECT alert_id FROM filin.alerts WHERE manager = '{}' AND time >= parseDateTime64BestEffort('{}', 3) AND has(['{}'], kind) ORDER BY time LIMIT 1",
+                text("manager"),
+                text("from"),
+                controls.join("','"),
+            );
+            Some(service.ask(&sql)).filter(|id| !id.is_empty())
+        })
+    });
+    let evidence = format!("SELECT count() FROM filin.events WHERE concat(source, '/', id) IN (SELECT arrayJoin(event_ids) FROM filin.alerts WHERE alert_id = '{found}')");
+    assert!(service.count(&evidence) > 0);
+    let (status, page) = service.http("GET", "/", b"");
+    assert!(status == 200 && page.contains("Filin"));
+    // A second start goes on: nothing is made twice.
+    let before = service.count("SELECT count() FROM filin.events");
+    service.stop();
+    let service = Service::start(&data, &["--demo"]);
+    wait("the demo to go on", || (service.count("SELECT count() FROM filin.events") > before).then_some(()));
+    assert_eq!(service.count("SELECT count() - uniqExact(source, id) FROM filin.events"), 0);
+    service.stop();
+    verified(&data, root.path());
+}
