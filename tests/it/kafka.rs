@@ -1,6 +1,7 @@
 //! The log and the sources against a real broker.
 
 #![cfg(feature = "kafka")]
+#![expect(clippy::unwrap_used, reason = "a test says by a panic that something is wrong")]
 
 mod broker;
 mod log;
@@ -62,4 +63,27 @@ fn producer(properties: &[(&str, &str)]) -> FutureProducer {
 
 async fn produce(producer: &FutureProducer, record: FutureRecord<'_, str, [u8]>) {
     producer.send(record, Duration::from_secs(10)).await.map_err(|(e, _)| e).unwrap();
+}
+
+/// Address of the shared broker, for tests of the whole path.
+pub(crate) fn address() -> &'static str {
+    &broker().address
+}
+
+/// Makes a topic.
+pub(crate) async fn make(name: &str, partitions: i32) {
+    make_topic(name, partitions, &[]).await;
+}
+
+/// Sends lines to partition 0 and waits until the broker has them.
+pub(crate) async fn send(topic: &str, lines: &[&str]) {
+    let producer = producer(&[("acks", "all"), ("enable.idempotence", "true")]);
+    let mut reports = Vec::new();
+    for line in lines {
+        let record = FutureRecord::<(), str>::to(topic).partition(0).payload(line);
+        reports.push(producer.send_result(record).unwrap_or_else(|(e, _)| panic!("{e}")));
+    }
+    for report in reports {
+        report.await.unwrap().unwrap();
+    }
 }

@@ -1,4 +1,5 @@
-//! What librdkafka knows and its Rust wrapper does not tell: a topic's id, and the watermarks that came with fetched data.
+//! What librdkafka knows and its Rust wrapper does not tell: a topic's id, the watermarks that came with fetched data, and
+//! whether a commit that nobody waits for succeeded.
 
 #![expect(unsafe_code, reason = "calls into librdkafka that rdkafka does not wrap; each block says why it is sound")]
 
@@ -9,7 +10,7 @@ use std::{
 };
 
 use rdkafka::{
-    bindings as c,
+    TopicPartitionList, bindings as c,
     client::{Client, ClientContext},
     error::{KafkaError, RDKafkaErrorCode},
 };
@@ -107,6 +108,47 @@ pub(super) fn watermarks<C: ClientContext>(client: &Client<C>, topic: &str, part
     // SAFETY: the client outlives the call, `topic` is NUL-terminated, both results are ours.
     let answer = unsafe { c::rd_kafka_get_watermark_offsets(client.native_ptr(), topic.as_ptr(), partition, &raw mut low, &raw mut high) };
     (check(answer).is_ok() && high >= 0).then_some((low.max(0), high))
+}
+
+/// Commits without waiting, and hears how it went.
+pub(super) struct Commits(Owned<c::rd_kafka_queue_t>);
+
+// SAFETY: librdkafka's objects may be used from any thread.
+unsafe impl Send for Commits {}
+
+impl Commits {
+    pub(super) fn new<C: ClientContext>(client: &Client<C>) -> Result<Self, KafkaError> {
+        // SAFETY: the client outlives the call; the queue is destroyed by its own destructor.
+        let queue = unsafe { c::rd_kafka_queue_new(client.native_ptr()) };
+        Owned::new(queue, c::rd_kafka_queue_destroy, "queue").map(Self)
+    }
+
+    /// Sends these offsets to the group's coordinator.
+    pub(super) fn send<C: ClientContext>(&self, client: &Client<C>, offsets: &TopicPartitionList) -> Result<(), KafkaError> {
+        // SAFETY: client, list and queue outlive the call, which copies the list; there is no callback.
+        check(unsafe { c::rd_kafka_commit_queue(client.native_ptr(), offsets.ptr(), self.0.ptr(), None, std::ptr::null_mut()) })
+    }
+
+    /// Topics and partitions whose commit failed since the last call.
+    pub(super) fn failed(&self) -> Vec<(String, i32, RDKafkaErrorCode)> {
+        let mut failed = Vec::new();
+        // SAFETY: an event owns its list, and the list its elements, until the event is destroyed, which is behind their use.
+        unsafe {
+            while let Some(event) = NonNull::new(c::rd_kafka_queue_poll(self.0.ptr(), 0)) {
+                let event = Owned(event, c::rd_kafka_event_destroy);
+                let all = RDKafkaErrorCode::from(c::rd_kafka_event_error(event.ptr()));
+                let Some(list) = c::rd_kafka_event_topic_partition_list(event.ptr()).as_ref() else { continue };
+                for i in 0..usize::try_from(list.cnt).unwrap_or_default() {
+                    let place = &*list.elems.add(i);
+                    let code = if all == RDKafkaErrorCode::NoError { place.err.into() } else { all };
+                    if code != RDKafkaErrorCode::NoError {
+                        failed.push((CStr::from_ptr(place.topic).to_string_lossy().into_owned(), place.partition, code));
+                    }
+                }
+            }
+        }
+        failed
+    }
 }
 
 fn check(code: c::rd_kafka_resp_err_t) -> Result<(), KafkaError> {

@@ -172,7 +172,7 @@ impl<M: Send + 'static> Consumer<M> {
         let (say, parcels) = mpsc::unbounded_channel();
         let (queue, orders) = blocking::channel();
         let (close, closed) = blocking::channel();
-        let work = Work::new(consumer, setup, say, orders, Arc::clone(&state));
+        let work = Work::new(consumer, setup, say, orders, Arc::clone(&state)).map_err(wrong)?;
         let run = move || {
             work.run();
             // Whoever waited may have given up.
@@ -247,5 +247,66 @@ impl<M> Drop for Consumer<M> {
         self.orders.state.wake();
         // Leaving the group in order saves the others the session timeout; brokers that are away are not waited for.
         self.closed.recv_timeout(CLOSE).ok();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::{
+        Message, Offset, TopicPartitionList,
+        mocking::MockCluster,
+        producer::{FutureProducer, FutureRecord},
+        types::{RDKafkaApiKey, RDKafkaRespErr},
+    };
+
+    use super::*;
+    use crate::ops::config::Kafka;
+
+    /// The group divides its partitions while an offset is committed: the broker refuses, and nobody commits again.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_commit_that_was_refused_is_sent_again() {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("t", 1, 1).unwrap();
+        let kafka = Kafka {
+            brokers: vec![cluster.bootstrap_servers()],
+            group: "g".to_owned(),
+            log_topic: "t".to_owned(),
+            partitions: 1,
+            librdkafka: BTreeMap::new(),
+        };
+        let config = crate::ops::kafka::properties(
+            &kafka,
+            &[],
+            &[("group.id", "g"), ("partition.assignment.strategy", "cooperative-sticky"), ("enable.auto.commit", "false")],
+        )
+        .unwrap();
+        let producer: FutureProducer = config.create().unwrap();
+        producer.send(FutureRecord::<(), _>::to("t").partition(0).payload("x"), CLOSE).await.map_err(|(e, _)| e).unwrap();
+        let read = Box::new(|m: &BorrowedMessage<'_>| (m.payload().unwrap_or_default().to_vec(), 1));
+        let setup = Setup { config: config.clone(), topics: vec!["t".to_owned()], shared: true, strict: true, read };
+        let mut consumer = Consumer::start(setup).unwrap();
+        let place = loop {
+            match tokio::time::timeout(Duration::from_secs(20), consumer.next()).await.unwrap().unwrap() {
+                Said::Assigned(places) => consumer.resume(places[0].clone(), Start::Beginning),
+                Said::Messages { place, messages, .. } => {
+                    assert_eq!(messages, [b"x".to_vec()]);
+                    break place;
+                }
+                other => panic!("{other:?}"),
+            }
+        };
+        cluster.request_errors(RDKafkaApiKey::OffsetCommit, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS]);
+        consumer.orders().commit(place, 1);
+        let other: BaseConsumer = config.create().unwrap();
+        let committed = || {
+            let mut list = TopicPartitionList::new();
+            list.add_partition("t", 0);
+            other.committed_offsets(list, CLOSE).unwrap().elements()[0].offset()
+        };
+        let since = crate::ops::clock::Stopwatch::start();
+        while committed() != Offset::Offset(1) {
+            assert!(since.elapsed() < Duration::from_secs(10), "{:?}", committed());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 }

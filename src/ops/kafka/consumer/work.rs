@@ -13,7 +13,7 @@ use std::{
 use rdkafka::{
     ClientContext, Message, Offset, TopicPartitionList,
     config::RDKafkaLogLevel,
-    consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, base_consumer::PartitionQueue},
+    consumer::{BaseConsumer, Consumer as _, ConsumerContext, base_consumer::PartitionQueue},
     error::{KafkaError, KafkaResult, RDKafkaErrorCode},
     types::RDKafkaRespErr,
 };
@@ -22,7 +22,10 @@ use tokio::sync::{mpsc, oneshot};
 use super::{HELD_BYTES, Order, Parcel, Place, Said, Setup, Start, State, lock};
 use crate::ops::{
     clock::Stopwatch,
-    kafka::{ANSWER, Context, code, describe, is_final, native},
+    kafka::{
+        ANSWER, Context, code, describe, is_final,
+        native::{self, Commits},
+    },
 };
 
 /// At most so many messages at once.
@@ -77,12 +80,6 @@ impl ConsumerContext for Rebalances {
             _ => Decision::Revoke(places),
         });
     }
-
-    fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
-        if let Err(e) = result {
-            tracing::warn!(error = %e, "offsets were not committed; the next commit says them again");
-        }
-    }
 }
 
 /// What the thread works on.
@@ -94,7 +91,7 @@ pub(super) struct Work<M> {
     state: Arc<State>,
     partitions: BTreeMap<Place, Partition>,
     leaving: Option<Leaving>,
-    commits: BTreeMap<Place, i64>,
+    commits: Commits,
     /// Ids of topics.
     ids: BTreeMap<String, Arc<str>>,
     /// Topics that were not there when last looked for.
@@ -129,8 +126,12 @@ struct Partition {
     next: i64,
     /// What comes behind the last delivered message.
     delivered: i64,
-    /// Everything before it is done with; none where nobody commits.
+    /// Everything before it is done with; none where that is not known.
     done: Option<i64>,
+    /// To be committed.
+    commit: Option<i64>,
+    /// Was sent, and may have failed.
+    sent: Option<i64>,
     /// The owner knows that the end was reached.
     at_end: bool,
 }
@@ -149,8 +150,9 @@ impl<M> Work<M> {
         say: mpsc::UnboundedSender<Parcel<M>>,
         orders: blocking::Receiver<Order>,
         state: Arc<State>,
-    ) -> Self {
-        Self {
+    ) -> KafkaResult<Self> {
+        let commits = Commits::new(consumer.client())?;
+        Ok(Self {
             consumer: Arc::new(consumer),
             setup,
             say,
@@ -158,7 +160,7 @@ impl<M> Work<M> {
             state,
             partitions: BTreeMap::new(),
             leaving: None,
-            commits: BTreeMap::new(),
+            commits,
             ids: BTreeMap::new(),
             missing: BTreeSet::new(),
             last: None,
@@ -166,7 +168,7 @@ impl<M> Work<M> {
             failed: None,
             troubled: None,
             housekeeping: Stopwatch::start(),
-        }
+        })
     }
 
     pub(super) fn run(mut self) {
@@ -188,13 +190,13 @@ impl<M> Work<M> {
             }
         }
         self.obey();
-        self.send_commits();
+        self.commit_again(&self.partitions.keys().cloned().collect::<Vec<_>>());
         if let Some(leaving) = self.leaving.take() {
             self.give_up(&leaving.places);
         }
-        let Self { consumer, partitions, .. } = self;
+        let Self { consumer, partitions, commits, .. } = self;
         consumer.context().closing.store(true, Ordering::Release);
-        drop(partitions);
+        drop((partitions, commits));
         // The last one: it leaves the group, after outstanding commits.
         drop(consumer);
     }
@@ -211,7 +213,7 @@ impl<M> Work<M> {
                     // Whoever owns it now is further.
                     let Some(p) = self.partitions.get_mut(&place) else { continue };
                     p.done = p.done.max(Some(next));
-                    self.commits.insert(place, next);
+                    p.commit = Some(next);
                 }
             }
         }
@@ -272,7 +274,7 @@ impl<M> Work<M> {
         let places = self.leaving.take().map(|l| l.places).unwrap_or_default();
         // Whoever answered may have committed just before.
         self.obey();
-        self.send_commits();
+        self.commit_again(&places);
         self.give_up(&places);
     }
 
@@ -380,7 +382,9 @@ impl<M> Work<M> {
             self.ids.insert(topic.name, topic.id.into());
         }
         let mut asked = TopicPartitionList::new();
-        places.iter().for_each(|p| drop(asked.add_partition(&p.topic, p.partition)));
+        for place in places {
+            asked.add_partition(&place.topic, place.partition);
+        }
         let mut committed = BTreeMap::new();
         for p in self.consumer.committed_offsets(asked, ANSWER)?.elements() {
             let place = Place::new(p.topic(), p.partition());
@@ -492,13 +496,33 @@ impl<M> Work<M> {
     }
 
     fn send_commits(&mut self) {
+        for (topic, partition, code) in self.commits.failed() {
+            // As a rule the group was just dividing the partitions anew.
+            tracing::debug!(topic, partition, error = %code, "an offset was not committed");
+            if let Some(p) = self.partitions.get_mut(&Place::new(&topic, partition)) {
+                p.commit = p.commit.or(p.sent);
+            }
+        }
         let mut list = TopicPartitionList::new();
-        for (place, next) in std::mem::take(&mut self.commits) {
-            self.call("commit", list.add_partition_offset(&place.topic, place.partition, Offset::Offset(next)));
+        for (place, p) in &mut self.partitions {
+            let Some(next) = p.commit.take() else { continue };
+            p.sent = Some(next);
+            // Offsets are what librdkafka gave.
+            list.add_partition_offset(&place.topic, place.partition, Offset::Offset(next)).ok();
         }
         if list.count() > 0 {
-            self.call("commit", self.consumer.commit(&list, CommitMode::Async));
+            self.call("commit", self.commits.send(self.consumer.client(), &list));
         }
+    }
+
+    /// Says again what was said of these: a commit fails while the group divides the partitions anew, and this is the last.
+    fn commit_again(&mut self, places: &[Place]) {
+        for place in places {
+            if let Some(p) = self.partitions.get_mut(place) {
+                p.commit = p.commit.or(p.sent);
+            }
+        }
+        self.send_commits();
     }
 
     fn publish_lags(&self) {
