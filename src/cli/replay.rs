@@ -16,6 +16,7 @@ use crate::{
     adapter::{self, Adapter},
     engine::{AlertVersion, Effect, Signal},
     event::Timestamp,
+    log,
     ops::{
         clock,
         config::{Config, Flags, Place, Store},
@@ -289,7 +290,7 @@ fn from_log(args: &Args, config: &Config) -> anyhow::Result<ExitCode> {
         let live = live(config);
         let opened = if live.is_none() { Some(service::open_store(config).await?) } else { None };
         let client = live.or_else(|| opened.as_ref().map(|o| o.client.clone())).expect("one of them");
-        let done = score_log(args, &client, &alias, &mut output).await;
+        let done = score_log(args, config, &client, &alias, &mut output).await;
         if let Some(opened) = opened {
             opened.close().await;
         }
@@ -311,18 +312,35 @@ fn live(_: &Config) -> Option<clickhouse::Client> {
     None
 }
 
-async fn score_log(args: &Args, client: &clickhouse::Client, alias: &Alias, output: &mut Output) -> anyhow::Result<bool> {
+async fn score_log(args: &Args, config: &Config, client: &clickhouse::Client, alias: &Alias, output: &mut Output) -> anyhow::Result<bool> {
     let log_id = state::meta(client, "log_id").await?.context("nothing has been logged here yet")?;
     if log_id.starts_with("kafka:") {
+        #[cfg(feature = "kafka")]
+        if let Some(kafka) = &config.kafka {
+            let count = state::meta(client, "partitions").await?.and_then(|p| p.parse().ok()).unwrap_or(log::DEFAULT_PARTITIONS);
+            let lines = log::kafka_lines::Lines::open(kafka)?;
+            return score_partitions(args, client, alias, output, &log_id, lines, (0..count).collect()).await;
+        }
         anyhow::bail!("the log is a Kafka topic: give --config with [kafka] brokers");
     }
-    let partitions: Vec<u32> = client.query("SELECT DISTINCT partition FROM log ORDER BY partition").fetch_all().await.map_err(store::Error::from)?;
-    let mut lines = LocalLines(client.clone());
+    let partitions = client.query("SELECT DISTINCT partition FROM log ORDER BY partition").fetch_all().await.map_err(store::Error::from)?;
+    score_partitions(args, client, alias, output, &log_id, LocalLines(client.clone()), partitions).await
+}
+
+async fn score_partitions(
+    args: &Args,
+    client: &clickhouse::Client,
+    alias: &Alias,
+    output: &mut Output,
+    log_id: &str,
+    mut lines: impl verify::Lines,
+    partitions: Vec<u32>,
+) -> anyhow::Result<bool> {
     let bar = bar(None, "scoring", false);
     let mut states = args.states.as_deref().map(create).transpose()?;
     let (mut equal, mut records) = (true, 0);
     for id in partitions {
-        let scored: Scored = verify::partition(client, alias, &mut lines, &log_id, id, |n| bar.set_position(records + n)).await?;
+        let scored: Scored = verify::partition(client, alias, &mut lines, log_id, id, |n| bar.set_position(records + n)).await?;
         records += scored.records;
         if let Some(from) = &scored.from {
             eprintln!("filin: the head of partition {id} is gone; scored from the oldest kept checkpoint at offset {}", from.log_offset);
@@ -339,7 +357,7 @@ async fn score_log(args: &Args, client: &clickhouse::Client, alias: &Alias, outp
         }
         if args.verify
             && equal
-            && let Some(difference) = verify::compare(client, &log_id, id, &scored).await?
+            && let Some(difference) = verify::compare(client, log_id, id, &scored).await?
         {
             eprintln!("filin: differs: {difference}");
             equal = false;

@@ -35,6 +35,13 @@ impl Lines for LocalLines {
     }
 }
 
+#[cfg(feature = "kafka")]
+impl Lines for crate::log::kafka_lines::Lines {
+    async fn read(&mut self, partition: u32, after: Option<u64>, limit: usize) -> anyhow::Result<Vec<Read>> {
+        Ok(Self::read(self, partition, after, limit).await?)
+    }
+}
+
 /// What a partition gives when it is scored once more.
 #[derive(Default)]
 pub struct Scored {

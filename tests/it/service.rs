@@ -26,7 +26,7 @@ pub(crate) struct Service {
 /// A `filin` command without the surroundings' settings.
 pub(crate) fn filin(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_filin"));
-    command.args(args).env_remove("FILIN_INGEST_TOKEN").env("FILIN_LOG", "warn");
+    command.args(args).env_remove("FILIN_INGEST_TOKEN").env("FILIN_LOG", "warn").env("FILIN_PIPELINE__CHECKPOINT_S", "2");
     command
 }
 

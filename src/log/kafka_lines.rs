@@ -1,0 +1,72 @@
+//! The log's topic read once, from a position to the end it has at that moment; outside of any group.
+
+use std::time::Duration;
+
+use rdkafka::{
+    Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer},
+    message::Message,
+};
+
+use super::{Error, Read};
+use crate::ops::{config::Kafka, kafka::properties};
+
+/// How long a broker may take to answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A topic that is read once.
+pub struct Lines {
+    consumer: std::sync::Arc<BaseConsumer>,
+    topic: String,
+    /// Partition and offset behind which the consumer stands.
+    at: Option<(u32, u64)>,
+}
+
+impl Lines {
+    /// Opens the topic of a log.
+    ///
+    /// # Errors
+    /// When a property is wrong.
+    pub fn open(kafka: &Kafka) -> Result<Self, Error> {
+        let group = format!("{}.replay", kafka.group);
+        let config = properties(kafka, &[], &[("group.id", &group), ("enable.auto.commit", "false"), ("auto.offset.reset", "earliest")])?;
+        let consumer: BaseConsumer = config.create().map_err(|e| Error::Stop(format!("the Kafka consumer cannot start: {e}")))?;
+        Ok(Self { consumer: consumer.into(), topic: kafka.log_topic.clone(), at: None })
+    }
+
+    /// Up to `limit` lines of a partition behind `after`; empty at the end.
+    ///
+    /// # Errors
+    /// When the brokers do not answer in time.
+    pub async fn read(&mut self, partition: u32, after: Option<u64>, limit: usize) -> Result<Vec<Read>, Error> {
+        let (consumer, topic, at) = (std::sync::Arc::clone(&self.consumer), self.topic.clone(), self.at);
+        let task = tokio::task::spawn_blocking(move || read(&consumer, &topic, partition, after, limit, at));
+        let lines = task.await.map_err(|e| Error::Stop(format!("reading ended early: {e}")))??;
+        self.at = lines.last().map(|l| (partition, l.offset));
+        Ok(lines)
+    }
+}
+
+fn read(consumer: &BaseConsumer, topic: &str, partition: u32, after: Option<u64>, limit: usize, at: Option<(u32, u64)>) -> Result<Vec<Read>, Error> {
+    let away = |e: rdkafka::error::KafkaError| Error::Away(e.to_string());
+    let number = i32::try_from(partition).map_err(|_| Error::Stop(format!("there is no partition {partition}")))?;
+    let (low, high) = consumer.fetch_watermarks(topic, number, PATIENCE).map_err(away)?;
+    let from = after.map_or(low, |a| i64::try_from(a).unwrap_or(i64::MAX - 1) + 1).max(low);
+    if at.is_none_or(|at| Some(at) != after.map(|a| (partition, a))) {
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(topic, number, Offset::Offset(from)).map_err(away)?;
+        consumer.assign(&list).map_err(away)?;
+    }
+    let mut lines = Vec::new();
+    let mut next = from;
+    while next < high && lines.len() < limit {
+        let message = match consumer.poll(PATIENCE) {
+            None => return Err(Error::Away(format!("partition {partition} of {topic} gives nothing at offset {next}"))),
+            Some(message) => message.map_err(away)?,
+        };
+        next = message.offset() + 1;
+        let offset = u64::try_from(message.offset()).unwrap_or_default();
+        lines.push(Read { offset, line: message.payload().unwrap_or_default().to_vec() });
+    }
+    Ok(lines)
+}
