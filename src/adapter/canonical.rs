@@ -128,7 +128,7 @@ pub(super) fn event(element: Map<String, Value>, binding: &Binding, notes: &mut 
         change
     });
     for key in twice {
-        notes.odd(key, "stands in attrs as well: that one is kept");
+        notes.odd("attrs", format!("{} stands outside attrs as well: the one in attrs is kept", short(&key)));
     }
     Ok(Event {
         id,

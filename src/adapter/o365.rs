@@ -81,26 +81,26 @@ fn action(operation: &str) -> Action {
     }
 }
 
-/// Directory operations whose object is a user.
-fn on_user(operation: &str) -> bool {
-    const OPERATIONS: &[&str] = &[
-        "Add member to role.",
-        "Remove member from role.",
-        "Add member to group.",
-        "Remove member from group.",
-        "Add owner to application.",
-        "Add owner to group.",
-        "Add owner to service principal.",
-        "Disable account.",
-        "Enable account.",
-        "Update StsRefreshTokenValidFrom Timestamp.",
-        "Enable Strong Authentication.",
-        "Disable Strong Authentication.",
-    ];
-    let words = || operation.split([' ', '.']);
-    OPERATIONS.contains(&operation)
-        || (words().nth(1) == Some("user") && operation.ends_with(['.', 'e', 'd']))
-        || operation == "Hard Delete user."
+/// Directory operations whose object is a user, whatever else they say.
+const ON_USERS: &[&str] = &[
+    "Add member to role.",
+    "Remove member from role.",
+    "Add member to group.",
+    "Remove member from group.",
+    "Add owner to application.",
+    "Add owner to group.",
+    "Add owner to service principal.",
+    "Disable account.",
+    "Enable account.",
+    "Update StsRefreshTokenValidFrom Timestamp.",
+    "Enable Strong Authentication.",
+    "Disable Strong Authentication.",
+];
+
+fn on_user(operation: &str, action: Action) -> bool {
+    // `Reset user password.` is; of `Add app role assignment grant to user.` the object is the application.
+    let names_user = operation.ends_with('.') && operation.split([' ', '.']).any(|w| w == "user") && !operation.contains(" to user");
+    names_user || ON_USERS.contains(&operation) || matches!(action, Action::UserCreate | Action::UserDeactivate)
 }
 
 #[derive(Clone, Copy)]
@@ -165,7 +165,7 @@ impl<'a> Row<'a> {
         let id = self.text("ObjectId").map(str::to_owned);
         let kind = match self.text("Workload") {
             Some("SharePoint" | "OneDrive") => ObjectType::File,
-            _ if on_user(operation) => ObjectType::User,
+            _ if on_user(operation, action) => ObjectType::User,
             _ if action == Action::SettingChange => ObjectType::Setting,
             _ => ObjectType::Other,
         };
