@@ -1,1 +1,295 @@
-//! Tests of `adapters`.
+//! Adapters against sample pairs and real logs.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+};
+
+use filin::{
+    adapter::{Adapter, Binding, Normalised, Raw},
+    event::{Action, ActorKind, Event, Outcome},
+    source::file::{Limits, Lines},
+};
+use proptest::prelude::*;
+use serde_json::{Map, Value};
+
+/// A path in the folder of shared material; a missing one ends the test with one clear line.
+pub(crate) fn shared(path: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared").join(path);
+    assert!(path.exists(), "{} is missing: this test reads it", path.display());
+    path
+}
+
+/// Files of a sample folder with this ending, by the name of their pair.
+pub(crate) fn samples(folder: &Path, ending: &str) -> Vec<(String, PathBuf)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("readable").path();
+        let name = path.file_name().and_then(|n| n.to_str()).expect("a name").to_owned();
+        if let Some(name) = name.strip_suffix(ending) {
+            found.push((name.to_owned(), path));
+        }
+    }
+    found.sort();
+    found
+}
+
+/// A raw record as its transport delivers it: the value, and headers where the sample shows them.
+struct Sample {
+    value: Vec<u8>,
+    headers: BTreeMap<String, String>,
+}
+
+impl Sample {
+    fn read(path: &Path) -> Self {
+        let bytes = fs::read(path).expect("readable");
+        let mut headers = BTreeMap::new();
+        let wrapped = match serde_json::from_slice::<Value>(&bytes) {
+            Ok(Value::Object(object)) if object.contains_key("_value") => object,
+            _ => return Self { value: bytes, headers },
+        };
+        for (name, value) in wrapped["_kafka"]["headers"].as_object().into_iter().flatten() {
+            headers.insert(name.to_lowercase(), value.as_str().expect("text").to_owned());
+        }
+        let value = match &wrapped["_value"] {
+            Value::String(text) => text.clone().into_bytes(),
+            Value::Null => Vec::new(),
+            other => other.to_string().into_bytes(),
+        };
+        Self { value, headers }
+    }
+}
+
+/// An event with its defaults written out.
+fn written_out(event: &Event) -> Value {
+    let mut value = serde_json::to_value(event).expect("string keys");
+    value["outcome"] = event.outcome.as_str().into();
+    value["actor"]["kind"] = event.actor.kind.as_str().into();
+    value
+}
+
+/// The rules of samples/README.md: equal but for `attrs`, of which the listed ones must be there.
+fn compare(name: &str, found: &Event, expected: &Map<String, Value>) {
+    let mut found = written_out(found);
+    let attrs = found.as_object_mut().expect("an object").remove("attrs").unwrap_or_default();
+    for (key, value) in expected.get("attrs").and_then(Value::as_object).into_iter().flatten() {
+        assert_eq!(attrs.get(key), Some(value), "{name}: attrs.{key}");
+    }
+    let mut expected = expected.clone();
+    expected.remove("attrs");
+    assert_eq!(found, Value::Object(expected), "{name}");
+}
+
+fn check_pairs(source: &str) {
+    let folder = shared(&format!("samples/{source}"));
+    let config: Value = serde_json::from_slice(&fs::read(folder.join("config.json")).expect("readable")).expect("JSON");
+    let adapter = Adapter::open(Binding::read(&config).expect("a binding")).expect("a format");
+    let raw: BTreeMap<String, PathBuf> = [".raw.json", ".raw.csv"].iter().flat_map(|ending| samples(&folder, ending)).collect();
+    let pairs = samples(&folder, ".expected.json");
+    assert!(!pairs.is_empty());
+    assert!(raw.keys().eq(pairs.iter().map(|(name, _)| name)), "each sample has its pair");
+    for (name, expected) in pairs {
+        let expected: Vec<Map<String, Value>> = serde_json::from_slice(&fs::read(expected).expect("readable")).expect("an array");
+        let sample = Sample::read(&raw[&name]);
+        let mut out = Normalised::default();
+        adapter.record(&Raw { value: &sample.value, key: None, headers: &sample.headers }, &mut out);
+        assert_eq!((&out.rejects, &out.complaints), (&vec![], &vec![]), "{name}");
+        assert_eq!(out.events.len(), expected.len(), "{name}");
+        for ((_, event), expected) in out.events.iter().zip(&expected) {
+            compare(&name, event, expected);
+        }
+        // Line by line the same events come.
+        let (mut lines, mut decoder) = (Normalised::default(), adapter.decoder());
+        sample.value.split(|&b| b == b'\n').for_each(|line| decoder.line(line, &mut lines));
+        decoder.end(&mut lines);
+        assert!(lines.events.iter().map(|(_, e)| e).eq(out.events.iter().map(|(_, e)| e)), "{name}");
+    }
+}
+
+#[test]
+fn salesforce_elf_gives_the_expected_events() {
+    check_pairs("salesforce-elf");
+}
+
+/// All that a file gives.
+fn read(format: &str, path: &str) -> Normalised {
+    let mut lines = Lines::open(&shared(path), Limits::default()).expect("readable");
+    let mut decoder = Adapter::of(format).expect("a format").decoder();
+    let mut out = Normalised::default();
+    while let Some(block) = lines.next_block().expect("whole") {
+        for line in block.iter() {
+            decoder.line(line.text.expect("short"), &mut out);
+        }
+    }
+    decoder.end(&mut out);
+    out
+}
+
+#[test]
+fn the_real_o365_log_is_read_but_for_its_blank_lines() {
+    let out = read("o365", "data/o365-audit/auditdata.jsonl.gz");
+    assert_eq!((out.events.len(), out.rejects.len(), out.complaints.len(), out.skipped), (9608, 0, 0, 3));
+    let events: Vec<&Event> = out.events.iter().map(|(_, e)| e).collect();
+    let count = |of: &dyn Fn(&Event) -> bool| events.iter().filter(|e| of(e)).count();
+    let ids: BTreeSet<&str> = events.iter().map(|e| e.id.as_str()).collect();
+    assert_eq!(ids.len(), 5373);
+    let times: Vec<_> = events.iter().map(|e| e.time.to_string()).collect();
+    assert_eq!(times.iter().min().map(|t| &t[..10]), Some("2021-03-23"));
+    assert_eq!(times.iter().max().map(|t| &t[..10]), Some("2021-07-20"));
+    let mut actions: BTreeMap<&str, usize> = BTreeMap::new();
+    events.iter().for_each(|e| *actions.entry(e.action.as_str()).or_default() += 1);
+    // Counted apart from this code, by the table of FORMATS.md.
+    let expected = [
+        ("create", 17),
+        ("delete", 11),
+        ("email", 30),
+        ("export", 5),
+        ("list", 22),
+        ("login", 951),
+        ("other", 864),
+        ("permission_change", 385),
+        ("setting_change", 6643),
+        ("share", 4),
+        ("update", 13),
+        ("user_create", 31),
+        ("view", 632),
+    ];
+    assert_eq!(actions, BTreeMap::from(expected));
+    // Of people, of programs, of Microsoft itself.
+    let kinds = [ActorKind::User, ActorKind::Integration, ActorKind::System].map(|kind| count(&|e| e.actor.kind == kind));
+    assert_eq!(kinds, [2451, 128, 7029]);
+    assert!(events.iter().all(|e| e.actor.kind == ActorKind::System || e.actor.id.contains('@')));
+    // All failed log-ins, whatever their records say, and each with its reason.
+    assert_eq!(count(&|e| e.action == Action::Login && e.outcome == Outcome::Failure), 368);
+    assert_eq!(count(&|e| e.action == Action::Login && e.outcome == Outcome::Failure && e.reason.is_some()), 368);
+    // Rules that send mail on to somebody outside.
+    let forwards = |e: &&Event| e.change.as_ref().is_some_and(|c| c.what.as_deref() == Some("New-InboxRule"));
+    let to: BTreeSet<_> = events.iter().copied().filter(forwards).filter_map(|e| e.change.as_ref()?.to.as_deref()).collect();
+    assert!(to.contains("korstiaan@financial-technology.com"), "{to:?}");
+    // Every address was read, with port and without: 1 559 records bring a ClientIP, 61 of them empty.
+    assert_eq!(count(&|e| e.attrs.get("ClientIP").is_some() && e.client.as_ref().is_none_or(|c| c.ip.is_none())), 0);
+    // No record is lost: mails read are counted one by one.
+    let mails: u64 = events.iter().filter(|e| e.attrs.contains_key("Folders")).filter_map(|e| e.records).sum();
+    assert!(mails >= 496, "{mails}");
+}
+
+#[test]
+fn the_real_permit_events_are_canonical() {
+    let out = read("canonical", "data/bpic15/events.jsonl.gz");
+    assert_eq!((out.events.len(), out.rejects.len(), out.complaints.len(), out.skipped), (262_628, 0, 0, 0));
+    let tenants: BTreeSet<&str> = out.events.iter().map(|(_, e)| e.tenant.as_str()).collect();
+    assert_eq!(tenants.into_iter().collect::<Vec<_>>(), ["muni1", "muni2", "muni3", "muni4", "muni5"]);
+    // What comes out goes in again and is the same.
+    let adapter = Adapter::of("canonical").expect("a format");
+    let mut again = Normalised::default();
+    for (_, event) in out.events.iter().step_by(97) {
+        again.clear();
+        adapter.record(&Raw::from(serde_json::to_vec(event).expect("string keys").as_slice()), &mut again);
+        assert_eq!(again.events[0].1, *event);
+    }
+}
+
+/// Real records of each format, to be spoiled.
+fn real() -> Vec<(&'static str, Vec<u8>)> {
+    let folder = shared("samples/salesforce-elf");
+    let mut all: Vec<(&str, Vec<u8>)> = [".raw.json", ".raw.csv"]
+        .iter()
+        .flat_map(|ending| samples(&folder, ending))
+        .map(|(_, path)| ("salesforce-elf", fs::read(path).expect("readable")))
+        .collect();
+    for (_, path) in samples(&folder, ".expected.json") {
+        all.push(("canonical", fs::read(path).expect("readable")));
+    }
+    let mut lines = Lines::open(&shared("data/o365-audit/auditdata.jsonl.gz"), Limits::default()).expect("readable");
+    let block = lines.next_block().expect("whole").expect("some lines");
+    all.extend(block.iter().step_by(101).map(|line| ("o365", line.text.expect("short").to_vec())));
+    all
+}
+
+/// Something done to bytes.
+#[derive(Clone, Debug)]
+enum Harm {
+    Replace(usize, u8),
+    Insert(usize, Vec<u8>),
+    Cut(usize, usize),
+    Repeat(usize, usize),
+}
+
+fn harm() -> impl Strategy<Value = Harm> {
+    let marks = prop::sample::select(vec![
+        &b"\""[..],
+        b"{",
+        b"}",
+        b"[",
+        b"]",
+        b",",
+        b":",
+        b"\\",
+        b"\n",
+        b"null",
+        b"1e999",
+        b"\xff",
+        b"\0",
+        b"\\ud800",
+        b"-1",
+    ]);
+    prop_oneof![
+        (any::<usize>(), any::<u8>()).prop_map(|(at, byte)| Harm::Replace(at, byte)),
+        (any::<usize>(), marks).prop_map(|(at, mark)| Harm::Insert(at, mark.to_vec())),
+        (any::<usize>(), 0..40_usize).prop_map(|(at, n)| Harm::Cut(at, n)),
+        (any::<usize>(), 0..400_usize).prop_map(|(at, n)| Harm::Repeat(at, n)),
+    ]
+}
+
+impl Harm {
+    fn on(&self, bytes: &mut Vec<u8>) {
+        let place = |at: usize| at % (bytes.len() + 1);
+        match self {
+            Self::Replace(at, byte) => {
+                let at = place(*at);
+                if let Some(b) = bytes.get_mut(at) {
+                    *b = *byte;
+                }
+            }
+            Self::Insert(at, mark) => {
+                let at = place(*at);
+                bytes.splice(at..at, mark.iter().copied());
+            }
+            Self::Cut(at, n) => {
+                let at = place(*at);
+                bytes.drain(at..(at + n).min(bytes.len()));
+            }
+            Self::Repeat(at, n) => {
+                let at = place(*at);
+                let part = bytes[at..(at + n).min(bytes.len())].to_vec();
+                bytes.splice(at..at, part);
+            }
+        }
+    }
+}
+
+#[test]
+fn spoiled_real_records_do_no_harm() {
+    let real = real();
+    let cases = (prop::sample::select(real), prop::collection::vec(harm(), 1..6));
+    let mut runner =
+        proptest::test_runner::TestRunner::new(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() });
+    let run = runner.run(&cases, |((format, mut bytes), harms)| {
+        harms.iter().for_each(|harm| harm.on(&mut bytes));
+        let adapter = Adapter::of(format).expect("a format");
+        let (mut out, mut lines, mut decoder) = (Normalised::default(), Normalised::default(), adapter.decoder());
+        adapter.record(&Raw::from(bytes.as_slice()), &mut out);
+        bytes.split(|&b| b == b'\n').for_each(|line| decoder.line(line, &mut lines));
+        decoder.end(&mut lines);
+        for (_, event) in out.events.iter().chain(&lines.events) {
+            let text = serde_json::to_string(event).expect("string keys");
+            let again: Event = serde_json::from_str(&text).map_err(|e| TestCaseError::fail(format!("{e}: {text}")))?;
+            prop_assert_eq!(&again, event);
+        }
+        Ok(())
+    });
+    if let Err(e) = run {
+        panic!("{e}");
+    }
+}
