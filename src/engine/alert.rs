@@ -1,4 +1,4 @@
-//! Episodes and alert versions (DETECTION.md §10, §11), signals.
+//! Signals and alert versions: what was found, told with its reasons (DETECTION.md §11).
 
 use std::collections::BTreeSet;
 
@@ -6,155 +6,183 @@ use uuid::Uuid;
 
 use super::{
     AlertVersion, Contribution, Severity, Signal, Subject, SubjectKind, control,
-    day::{Day, Rule},
-    explain::{self, Detector, Facts, Finding, Usual},
-    manager::{Episode, Manager},
-    math::{count, exp_m1, number},
-    score::{self, FAMILIES, RULE},
+    day::Day,
+    detector::{self, DETECTORS, FAMILIES, HURDLE, RULE},
+    episode::Claim,
+    explain::{self, Facts, Finding, Usual},
+    manager::{Baseline, Episode},
+    math::{count, number},
+    rollup::known,
+    rule::{Rule, Rules},
+    score::millibits,
 };
-use crate::event::{Enriched, HOUR_MS};
+use crate::event::{Enriched, Event, Timestamp};
 
-/// Names of alerts and signals are UUIDv5 in this space.
+/// Ids of alerts and signals are UUIDv5 in this space.
 const SPACE: Uuid = Uuid::from_u128(0x7b0c_3a52_9d4e_5c1b_8f60_2ee1_c0de_f111);
-/// An alert grows for so long, at least.
-const EPISODE_MS: i64 = 20 * HOUR_MS;
 /// A family below this share of the bits is not spoken of.
 const SPOKEN: f64 = 0.05;
-/// Half the width of the usual range, in standard deviations.
+/// Half the width of the usual range (85 % of days), in standard deviations.
 const RANGE: f64 = 1.44;
 
-/// What an alert version is made from.
-pub(super) struct Inputs<'a> {
+/// A manager-day in which something was found.
+pub(super) struct Found<'a> {
     pub(super) tenant: &'a str,
     pub(super) manager: &'a str,
     pub(super) event: &'a Enriched,
-    pub(super) date: i32,
-    /// End of the date.
-    pub(super) end: i64,
+    pub(super) day: &'a Day,
+    pub(super) base: &'a Baseline,
+    /// Rules whose controls are on.
+    pub(super) rules: Rules,
+}
+
+/// What the families have to say.
+pub(super) struct Case {
     /// Nats.
-    pub(super) score: f64,
-    /// 1 low ... 4 critical.
-    pub(super) level: u8,
-    /// An alert of its own: a rule was hit by an event of long ago.
-    pub(super) too_late: bool,
-    pub(super) facts: Facts,
+    score: f64,
+    bits: u64,
+    /// Strongest first.
+    families: Vec<(usize, u64)>,
 }
 
-/// Opens an episode or adds a version to it; none when nothing has grown enough.
-pub(super) fn version(m: &mut Manager, day: &Day, i: Inputs<'_>) -> Option<AlertVersion> {
-    let bits = score::millibits(i.score);
-    let parts = score::split(&day.v, bits);
-    let mut order: Vec<usize> = (0..FAMILIES).filter(|f| parts[*f] > 0).collect();
-    order.sort_by(|a, b| parts[*b].cmp(&parts[*a]).then(a.cmp(b)));
-    let findings: Vec<Finding> = order.iter().map(|&f| finding(m, day, f, parts[f])).collect();
-    let spoken = |b: u64| number(b) >= SPOKEN * number(bits);
-    let controls: BTreeSet<String> = findings.iter().filter(|f| spoken(f.bits)).map(|f| f.control.clone()).collect();
-    let (records, clients) = (count(day.x[0] + day.x[1]), count(day.x[5]));
-    let severity = Severity::ALL[usize::from(i.level - 1)];
-    let t = i.event.event.time.millis();
-
-    let fresh = || Episode {
-        date: i.date,
-        from: t,
-        until: (t + EPISODE_MS).max(i.end),
-        alert_id: alert_id(i.tenant, i.manager, i.event, i.too_late),
-        version: 0,
-        severity: None,
-        controls: BTreeSet::new(),
-        bits: 0,
-        records: 0,
-        clients: 0,
-    };
-    let mut own;
-    let episode = if i.too_late {
-        own = fresh();
-        &mut own
-    } else {
-        let found = m.episodes.iter().rposition(|q| q.date == i.date || (q.from..q.until).contains(&t));
-        let at = found.unwrap_or_else(|| {
-            m.episodes.push(fresh());
-            m.episodes.len() - 1
-        });
-        &mut m.episodes[at]
-    };
-    let rose = episode.severity.is_none_or(|s| severity > s);
-    let grew = [(episode.bits, bits), (episode.records, records), (episode.clients, clients)]
-        .into_iter()
-        .any(|(old, new)| new > old && number(new) >= 1.25 * number(old));
-    if episode.version > 0 && !(rose || grew || controls.iter().any(|c| !episode.controls.contains(c))) {
-        return None;
+impl Case {
+    pub(super) fn of(day: &Day, score: f64) -> Self {
+        let bits = millibits(score);
+        let shares = day.shares(bits);
+        let mut families: Vec<(usize, u64)> = (0..FAMILIES).map(|f| (f, shares[f])).filter(|(_, bits)| *bits > 0).collect();
+        families.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
+        Self { score, bits, families }
     }
-    episode.version += 1;
-    episode.severity = episode.severity.max(Some(severity));
-    episode.controls.extend(controls);
-    (episode.bits, episode.records, episode.clients) = (bits, records, clients);
 
-    let families = order.iter().filter(|f| spoken(parts[**f])).fold(0_u16, |set, f| set | 1 << f);
-    let mitre: BTreeSet<&str> = episode.controls.iter().flat_map(|c| control::mitre(c)).copied().collect();
-    Some(AlertVersion {
-        alert_id: episode.alert_id.clone(),
-        version: episode.version,
-        tenant: i.tenant.to_owned(),
-        manager: Some(i.manager.to_owned()),
-        subject: Subject { kind: SubjectKind::Manager, id: i.manager.to_owned() },
-        team: day.team.clone(),
-        role: Some(day.role.clone()).filter(|r| !r.is_empty()),
-        notify: rose,
-        linked: Vec::new(),
-        late: day.closed,
-        lookback: false,
-        time: i.event.event.time,
-        opened_at: crate::event::Timestamp::from_millis(episode.from),
-        kind: findings.first().map(|f| f.control.clone()).unwrap_or_default(),
-        controls: episode.controls.iter().cloned().collect(),
-        severity: episode.severity.unwrap_or(severity),
-        bits,
-        ln_p: -i.score,
-        score: shown(bits),
-        summary: explain::summary(&findings, &i.facts),
-        contributions: findings.iter().map(|f| contribution(f, &i.facts, spoken(f.bits))).collect(),
-        event_ids: day.event_ids(families),
-        events_total: day.events,
-        records,
-        clients,
-        mitre: mitre.into_iter().map(str::to_owned).collect(),
-        prior: "none".to_owned(),
-        engine: super::VERSION.to_owned(),
-    })
+    /// Nothing to tell.
+    pub(super) fn is_empty(&self) -> bool {
+        self.families.is_empty()
+    }
+
+    fn is_spoken(&self, bits: u64) -> bool {
+        number(bits) >= SPOKEN * number(self.bits)
+    }
+
+    fn spoken(&self) -> impl Iterator<Item = usize> {
+        self.families.iter().filter(|(_, bits)| self.is_spoken(*bits)).map(|(f, _)| *f)
+    }
 }
 
-/// min(100, bits / 600), one decimal, rounded down.
-fn shown(bits: u64) -> f64 {
-    number((bits / 60).min(1000)) / 10.0
-}
+impl Found<'_> {
+    /// The claim that goes to the manager's episodes.
+    pub(super) fn claim(&self, case: &Case, severity: Severity) -> Claim {
+        Claim {
+            date: self.day.date,
+            time: self.event.event.time.millis(),
+            severity,
+            bits: case.bits,
+            records: count(self.day.records()),
+            clients: count(self.day.clients()),
+            controls: case.spoken().map(|f| self.control(self.day.leading(f))).collect(),
+        }
+    }
 
-fn alert_id(tenant: &str, manager: &str, e: &Enriched, late: bool) -> String {
-    let reference = e.event.reference();
-    let name = format!("{tenant}\0manager\0{manager}\0{reference}{}", if late { "\0late" } else { "" });
-    Uuid::new_v5(&SPACE, name.as_bytes()).to_string()
-}
+    /// A version of an alert.
+    pub(super) fn version(&self, case: &Case, episode: &Episode, notify: bool, facts: &Facts) -> AlertVersion {
+        let (day, event) = (self.day, &self.event.event);
+        let findings: Vec<Finding> = case.families.iter().map(|(f, bits)| self.finding(*f, *bits)).collect();
+        let mitre: BTreeSet<&str> = episode.controls.iter().flat_map(|c| control::mitre(c)).copied().collect();
+        AlertVersion {
+            alert_id: episode.alert_id.clone(),
+            version: episode.version,
+            tenant: self.tenant.to_owned(),
+            manager: Some(self.manager.to_owned()),
+            subject: Subject { kind: SubjectKind::Manager, id: self.manager.to_owned() },
+            team: known(&day.post.team),
+            role: known(&day.post.role),
+            notify,
+            linked: Vec::new(),
+            late: day.closed,
+            lookback: false,
+            time: event.time,
+            opened_at: Timestamp::from_millis(episode.from),
+            kind: findings.first().map(|f| f.control.clone()).unwrap_or_default(),
+            controls: episode.controls.clone(),
+            severity: episode.severity,
+            bits: case.bits,
+            ln_p: -case.score,
+            score: shown(case.bits),
+            summary: explain::summary(&findings, facts),
+            contributions: findings.iter().map(|f| contribution(f, facts, case.is_spoken(f.bits))).collect(),
+            event_ids: day.evidence.references(case.spoken().fold(0, |set, f| set | 1 << f)),
+            events_total: day.events,
+            records: count(day.records()),
+            clients: count(day.clients()),
+            mitre: mitre.into_iter().map(str::to_owned).collect(),
+            prior: "none".to_owned(),
+            engine: super::VERSION.to_owned(),
+        }
+    }
 
-fn usual(m: &Manager, k: usize) -> Option<Usual> {
-    let e = &m.expected.as_ref()?.2;
-    let role = exp_m1(*e.peer.get(k)?).max(0.0);
-    Some(Usual { mid: e.at(k, 0.0), low: e.at(k, -RANGE), high: e.at(k, RANGE), role, share: e.share[k] })
-}
+    /// A detector reached a new whole nat.
+    pub(super) fn signal(&self, k: usize) -> Signal {
+        let name = detector::detector(k).as_str();
+        let expected = self.usual(k).map_or(0.0, |u| u.mid);
+        self.signal_of(self.control(k), name, self.day.s[k], self.observed(k), expected, k)
+    }
 
-fn finding(m: &Manager, day: &Day, family: usize, bits: u64) -> Finding {
-    let k = score::leading(family, &day.s);
-    let control = match day.strongest() {
-        Some(rule) if k == RULE => rule.what().0,
-        _ => score::control(k),
-    };
-    Finding {
-        detector: Detector::ALL[k],
-        family: score::family(family),
-        control: control.to_owned(),
-        s: day.s[k],
-        bits,
-        observed: day.x[k],
-        usual: usual(m, k),
-        discount: day.raw[k] - day.r[k],
+    /// A rule fired.
+    pub(super) fn rule_signal(&self, rule: Rule) -> Signal {
+        self.signal_of(rule.id(), rule.id(), rule.nats(), rule.nats(), 0.0, RULE)
+    }
+
+    fn signal_of(&self, control: &str, detector: &str, nats: f64, observed: f64, expected: f64, k: usize) -> Signal {
+        let event_id = self.event.event.reference();
+        Signal {
+            signal_id: id(&[self.tenant, SubjectKind::Manager.as_str(), self.manager, &event_id, control, detector]),
+            tenant: self.tenant.to_owned(),
+            manager: self.manager.to_owned(),
+            time: self.event.event.time,
+            control: control.to_owned(),
+            detector: detector.to_owned(),
+            bits: millibits(nats),
+            observed,
+            expected,
+            unit: explain::unit(detector::detector(k)).to_owned(),
+            event_id,
+            muted: false,
+        }
+    }
+
+    fn finding(&self, family: usize, bits: u64) -> Finding {
+        let (day, k) = (self.day, self.day.leading(family));
+        Finding {
+            detector: detector::detector(k),
+            family: detector::family(family),
+            control: self.control(k).to_owned(),
+            s: day.s[k],
+            bits,
+            observed: self.observed(k),
+            usual: self.usual(k),
+            discount: day.raw[k] - day.r[k],
+        }
+    }
+
+    fn control(&self, k: usize) -> &'static str {
+        match self.day.rules.and(self.rules).strongest() {
+            Some(rule) if k == RULE => rule.id(),
+            _ => detector::control(detector::detector(k)),
+        }
+    }
+
+    /// Today's value; of a drift, how high it stands with today.
+    fn observed(&self, k: usize) -> f64 {
+        if (HURDLE..RULE).contains(&k) { self.drift(k - HURDLE) } else { self.day.x[k] }
+    }
+
+    /// How high a drift stands with today.
+    pub(super) fn drift(&self, j: usize) -> f64 {
+        self.base.drift.level(j).max(self.day.raw[HURDLE + j])
+    }
+
+    fn usual(&self, k: usize) -> Option<Usual> {
+        let e = &self.base.expected().filter(|_| k < HURDLE)?.hurdle;
+        Some(Usual { mid: e.at(k, 0.0), low: e.at(k, -RANGE), high: e.at(k, RANGE), role: e.of_peers(k), share: e.share[k] })
     }
 }
 
@@ -170,24 +198,39 @@ fn contribution(f: &Finding, facts: &Facts, spoken: bool) -> Contribution {
     }
 }
 
-/// One detector's or rule's finding.
-pub(super) fn signal(tenant: &str, manager: &str, m: &Manager, day: &Day, e: &Enriched, k: usize, rule: Option<Rule>) -> Signal {
-    let (control, nats) = rule.map_or_else(|| (score::control(k), day.s[k]), |r| (r.what().0, r.what().2));
-    let detector = Detector::ALL[k].as_str();
-    let event_id = e.event.reference();
-    let name = format!("{tenant}\0manager\0{manager}\0{event_id}\0{control}\0{detector}");
-    Signal {
-        signal_id: Uuid::new_v5(&SPACE, name.as_bytes()).to_string(),
-        tenant: tenant.to_owned(),
-        manager: manager.to_owned(),
-        time: e.event.time,
-        control: control.to_owned(),
-        detector: detector.to_owned(),
-        bits: score::millibits(nats),
-        observed: day.x[k],
-        expected: usual(m, k).map_or(0.0, |u| u.mid),
-        unit: explain::unit(Detector::ALL[k]).to_owned(),
-        event_id,
-        muted: false,
+/// min(100, bits / 600), one decimal, rounded down.
+fn shown(bits: u64) -> f64 {
+    number((bits / 60).min(1000)) / 10.0
+}
+
+/// The id of an alert about a manager: by the event that opened it. `late`: broken by an event of long ago.
+pub(super) fn alert_id(tenant: &str, manager: &str, event: &Event, late: bool) -> String {
+    let reference = event.reference();
+    let mut parts = vec![tenant, SubjectKind::Manager.as_str(), manager, &reference];
+    parts.extend(late.then_some("late"));
+    id(&parts)
+}
+
+fn id(parts: &[&str]) -> String {
+    Uuid::new_v5(&SPACE, parts.join("\0").as_bytes()).to_string()
+}
+
+const _: () = assert!(DETECTORS == RULE + 1, "rules come last");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shown_score_is_rounded_down_and_ends_at_a_hundred() {
+        for (bits, expected) in [(0, 0.0), (59, 0.0), (60, 0.1), (13_037, 21.7), (59_999, 99.9), (60_000, 100.0), (u64::MAX, 100.0)] {
+            assert!((shown(bits) - expected).abs() < 1e-12, "{bits}");
+        }
+    }
+
+    #[test]
+    fn parts_of_an_id_do_not_run_together() {
+        assert_ne!(id(&["a", "bc"]), id(&["ab", "c"]));
+        assert_eq!(id(&["a"]), id(&["a"]));
     }
 }

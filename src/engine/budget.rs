@@ -5,65 +5,128 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::math::{floor_index, ln, number};
+use crate::event::Date;
 
 /// Bins of 0.05 nat to 32.
 const BINS: usize = 640;
+const WIDTH: f64 = 0.05;
 /// Dates in the calibration set.
-const DATES: i32 = 35;
-
-/// Day maxima of behavioural evidence: date → manager → bin.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Calibration(BTreeMap<i32, BTreeMap<String, u16>>);
+pub(super) const DATES: i32 = 35;
 
 /// θ of the budget, a fifth of it, and a twenty-fifth: medium, high, critical.
 pub(super) type Thresholds = [f64; 3];
 
+/// Day maxima of behavioural evidence: per date, how many manager-days lie in each bin.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Calibration(BTreeMap<Date, BTreeMap<u16, u32>>);
+
+/// The bin of a day maximum.
+pub(super) fn bin(peak: f64) -> u16 {
+    u16::try_from(floor_index(peak / WIDTH).min(BINS - 1)).expect("640 bins")
+}
+
 impl Calibration {
-    /// The day maxima of a date, at its close.
-    pub(super) fn close(&mut self, date: i32, peaks: BTreeMap<String, f64>) {
-        let bin = |s: f64| u16::try_from(floor_index(s / 0.05).min(BINS - 1)).expect("640 bins");
-        self.0.insert(date, peaks.into_iter().map(|(m, s)| (m, bin(s))).collect());
-        self.0.retain(|d, _| *d > date - DATES);
+    /// A date closed with these day maxima.
+    pub(super) fn close(&mut self, date: Date, peaks: impl IntoIterator<Item = u16>) {
+        let day = self.0.entry(date).or_default();
+        for peak in peaks {
+            *day.entry(peak).or_default() += 1;
+        }
+        self.0.retain(|d, _| d.0 > date.0 - DATES);
     }
 
     /// A manager-day was an incident; true when it was in the set.
-    pub(super) fn remove(&mut self, date: i32, manager: &str) -> bool {
-        self.0.get_mut(&date).is_some_and(|d| d.remove(manager).is_some())
+    pub(super) fn remove(&mut self, date: Date, bin: u16) -> bool {
+        let Some(n) = self.0.get_mut(&date).and_then(|day| day.get_mut(&bin)).filter(|n| **n > 0) else { return false };
+        *n -= 1;
+        true
     }
 
-    /// Thresholds after the close of `last` when the tenant's first date is `first`.
-    pub(super) fn thresholds(&self, last: i32, first: i32, budget: f64) -> Thresholds {
-        let index = last + 1 - first;
+    /// Thresholds after the close of `last`, for a tenant whose first date is `first`.
+    pub(super) fn thresholds(&self, last: Date, first: Date, budget: f64) -> Thresholds {
+        let index = last.0 + 1 - first.0;
+        let since = last.0 - DATES.min((index + 1) / 2);
         let mut counts = [0_u64; BINS];
-        for day in self.0.iter().filter(|(d, _)| **d > last - DATES.min((index + 1) / 2)).map(|(_, day)| day) {
-            for bin in day.values() {
-                counts[usize::from(*bin)] += 1;
-            }
+        for (bin, n) in self.0.iter().filter(|(date, _)| date.0 > since).flat_map(|(_, day)| day) {
+            counts[usize::from(*bin)] += u64::from(*n);
         }
-        [1.0, 5.0, 25.0].map(|q| threshold(&counts, index, budget / q))
+        three(budget, |b| if index < 28 { uncalibrated(b) } else { carried(&counts, b) })
     }
 }
 
 /// Thresholds of a tenant without closed days.
 pub(super) fn young(budget: f64) -> Thresholds {
-    [1.0, 5.0, 25.0].map(|q| -ln(budget / q / 100.0))
+    three(budget, uncalibrated)
 }
 
-fn threshold(counts: &[u64; BINS], index: i32, budget: f64) -> f64 {
-    let n = counts.iter().sum::<u64>();
-    if index < 28 || n < 40 {
-        return -ln(budget / 100.0);
+fn three(budget: f64, theta: impl Fn(f64) -> f64) -> Thresholds {
+    [1.0, 5.0, 25.0].map(|q| theta(budget / q))
+}
+
+/// What S would have to be if it were what it says: minus the log of a probability.
+fn uncalibrated(budget: f64) -> f64 {
+    -ln(budget / 100.0)
+}
+
+fn carried(counts: &[u64; BINS], budget: f64) -> f64 {
+    let n = number(counts.iter().sum());
+    if n < 40.0 {
+        return uncalibrated(budget);
     }
-    let n = number(n);
     // The smallest budget that n days carry; a smaller one is extrapolated along an exponential tail.
     let level = budget.max(2000.0 / n);
     let k = ((n + 1.0) * (1.0 - level / 100.0)).ceil();
     let mut seen = 0;
-    for (i, c) in counts.iter().enumerate() {
+    for (i, c) in (1_u64..).zip(counts) {
         seen += c;
         if number(seen) >= k {
-            return 0.05 * number(i as u64 + 1) + ln(level / budget);
+            return WIDTH * number(i) + ln(level / budget);
         }
     }
-    -ln(budget / 100.0)
+    uncalibrated(budget)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 50 days of `n` managers whose maxima are spread evenly over 0...`most` nats.
+    fn calibrated(n: u32, most: f64) -> Calibration {
+        let mut c = Calibration::default();
+        for date in 0..50 {
+            c.close(Date(date), (0..n).map(|i| bin(most * f64::from(i) / f64::from(n))));
+        }
+        c
+    }
+
+    #[test]
+    fn the_budget_is_the_share_above_the_threshold() {
+        let c = calibrated(200, 10.0);
+        for budget in [0.5, 1.0, 5.0, 20.0] {
+            let theta = c.thresholds(Date(49), Date(0), budget)[0];
+            let exact = 10.0 * (1.0 - budget / 100.0);
+            assert!((theta - exact).abs() <= 0.1, "{budget}: {theta} for {exact}");
+        }
+    }
+
+    #[test]
+    fn a_small_company_extrapolates_from_what_it_carries() {
+        // 25 dates of 4 managers: 100 days carry 20 per 100, so θ(1) lies ln 20 above θ(20).
+        let c = calibrated(4, 10.0);
+        let (one, twenty) = (c.thresholds(Date(49), Date(0), 1.0)[0], c.thresholds(Date(49), Date(0), 20.0)[0]);
+        assert!((one - twenty - ln(20.0)).abs() < 1e-9);
+    }
+
+    #[test]
+    fn before_four_weeks_the_score_is_taken_at_its_word() {
+        let c = calibrated(200, 10.0);
+        assert!((c.thresholds(Date(26), Date(0), 1.0)[0] - ln(100.0)).abs() < 1e-12);
+        assert!((young(1.0)[2] - ln(2500.0)).abs() < 1e-12);
+    }
+
+    #[test]
+    fn incidents_leave_the_set_once() {
+        let mut c = calibrated(1, 10.0);
+        assert!(c.remove(Date(49), 0) && !c.remove(Date(49), 0) && !c.remove(Date(0), 0));
+    }
 }

@@ -1,66 +1,93 @@
 //! What the managers of a class (people, integrations) share.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
 use super::{
     baseline::{
-        HURDLE,
-        hurdle::{Expected, Own},
         novelty::Rates,
         pool::Pool,
         tail::{Histogram, Tail},
     },
     budget::{Calibration, Thresholds, young},
+    detector::RULE,
 };
+use crate::event::ActorKind;
 
+/// Number of classes.
+pub(super) const CLASSES: usize = 2;
 /// A role with fewer managers joins the class.
 const SMALLEST_ROLE: u32 = 5;
 
 /// Pools, histograms, novelty rates, thresholds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Class {
-    pub(super) all: Pool,
-    pub(super) roles: BTreeMap<String, Pool>,
-    pub(super) role_size: BTreeMap<String, u32>,
-    /// Of detectors 1...19.
-    pub(super) histograms: Vec<Histogram>,
+    pub(super) pool: Pool,
+    pub(super) roles: BTreeMap<Arc<str>, Pool>,
+    pub(super) role_size: BTreeMap<Arc<str>, u32>,
+    /// Of the behavioural detectors.
+    pub(super) histograms: Box<[Histogram; RULE]>,
     pub(super) rates: Rates,
-    /// Closes so far, from 1: what was computed before a close is stale.
-    pub(super) generation: u32,
     pub(super) calibration: Calibration,
     pub(super) theta: Thresholds,
     #[serde(skip)]
-    pub(super) tails: Vec<Option<Tail>>,
+    tails: Vec<Option<Tail>>,
+    /// Changes with whatever was computed from this: what was recalibrated before is stale.
+    #[serde(skip)]
+    generation: u64,
 }
 
 impl Class {
+    /// The class of an actor; none for the CRM itself.
+    pub(super) fn of(kind: ActorKind) -> Option<usize> {
+        match kind {
+            ActorKind::User => Some(0),
+            ActorKind::Integration => Some(1),
+            ActorKind::System => None,
+        }
+    }
+
     /// A class that has seen nothing.
     pub(super) fn new(budget: f64) -> Self {
         let mut class = Self {
-            all: Pool::new(2.0, 4.0),
+            pool: Pool::new(2.0, 4.0),
             roles: BTreeMap::new(),
             role_size: BTreeMap::new(),
-            histograms: vec![Histogram::default(); HURDLE + 3],
+            histograms: Box::new(std::array::from_fn(|_| Histogram::default())),
             rates: Rates::default(),
-            generation: 1,
             calibration: Calibration::default(),
             theta: young(budget),
             tails: Vec::new(),
+            generation: 0,
         };
-        class.map();
+        class.refresh();
         class
     }
 
-    /// Computes the maps anew.
-    pub(super) fn map(&mut self) {
+    /// Computes the maps anew: at a close, and after a restore.
+    pub(super) fn refresh(&mut self) {
         self.tails = self.histograms.iter().map(Histogram::tail).collect();
+        self.touch();
     }
 
-    /// What is expected of a manager in a role.
-    pub(super) fn expected(&self, own: &Own, role: &str) -> Expected {
-        let peers = self.roles.get(role).filter(|_| self.role_size.get(role).is_some_and(|n| *n >= SMALLEST_ROLE));
-        Expected::of(own, &self.all, peers)
+    /// What was computed from this class before is stale.
+    pub(super) fn touch(&mut self) {
+        self.generation += 1;
+    }
+
+    /// From 1.
+    pub(super) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// The map of a detector; none while its histogram is too thin.
+    pub(super) fn tail(&self, k: usize) -> Option<&Tail> {
+        self.tails[k].as_ref()
+    }
+
+    /// The pool of a role; none when too few have it.
+    pub(super) fn peers(&self, role: &str) -> Option<&Pool> {
+        self.role_size.get(role).filter(|n| **n >= SMALLEST_ROLE).and_then(|_| self.roles.get(role))
     }
 }

@@ -1,70 +1,182 @@
 //! What is known of one manager.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::{
     Severity,
     baseline::{
-        hours::WEEK,
-        hurdle::{Expected, Own},
+        drift, hours, hurdle,
         novelty::{self, ATTRIBUTES},
     },
+    budget,
+    class::Class,
     day::Day,
-    sketch::Recent,
+    rule::Rules,
+    sketch::{Contacts, Strangers},
 };
+use crate::event::Date;
 
-/// Baseline, kept days, open episodes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// Baseline, kept days, alerts that may grow.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Manager {
-    pub(super) own: Own,
-    pub(super) hours: Vec<f32>,
-    pub(super) novelty: [novelty::Own; ATTRIBUTES],
-    /// Day on which a client was touched without a reason.
-    pub(super) foreign: Recent,
-    /// When a client made contact.
-    pub(super) contact: Recent,
-    pub(super) days: BTreeMap<i32, Day>,
-    pub(super) episodes: Vec<Episode>,
-    /// Role and class of the latest day.
-    pub(super) role: Option<String>,
-    pub(super) class: u8,
-    pub(super) last_day: i32,
-    /// For which close and role `expected` was computed.
     #[serde(skip)]
-    pub(super) expected: Option<(u32, String, Box<Expected>)>,
+    pub(super) id: Arc<str>,
+    pub(super) base: Baseline,
+    /// By date.
+    pub(super) days: Vec<Day>,
+    pub(super) episodes: Vec<Episode>,
+    /// Rules that events of long ago broke, by date.
+    pub(super) belated: Vec<(Date, Rules)>,
+    /// Role and class of the latest day.
+    pub(super) role: Option<Arc<str>>,
+    pub(super) class: usize,
+    pub(super) last_day: Option<Date>,
+    /// Day maxima in the calibration set.
+    pub(super) peaks: Vec<Peak>,
+    /// Changed since the last checkpoint, and since the last roll-up.
+    #[serde(skip)]
+    pub(super) dirty: bool,
+    #[serde(skip)]
+    pub(super) rolled: bool,
+}
+
+/// What is usual for a manager.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Baseline {
+    pub(super) hurdle: hurdle::Own,
+    pub(super) drift: drift::Own,
+    pub(super) hours: hours::Own,
+    pub(super) novelty: [novelty::Own; ATTRIBUTES],
+    /// Clients touched without a reason.
+    pub(super) strangers: Strangers,
+    /// Clients who made contact.
+    pub(super) contacts: Contacts,
+    #[serde(skip)]
+    expected: Option<Box<Expected>>,
+}
+
+/// What is expected of a day, and for which state of the class and role that was computed.
+#[derive(Clone, Debug)]
+pub(super) struct Expected {
+    generation: u64,
+    role: Arc<str>,
+    pub(super) hurdle: hurdle::Expected,
+    pub(super) drift: drift::Expected,
 }
 
 /// An alert that may still grow.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Episode {
-    pub(super) date: i32,
+    pub(super) date: Date,
     pub(super) from: i64,
     pub(super) until: i64,
     pub(super) alert_id: String,
     pub(super) version: u32,
-    pub(super) severity: Option<Severity>,
-    pub(super) controls: BTreeSet<String>,
+    pub(super) severity: Severity,
+    /// Sorted.
+    pub(super) controls: Vec<String>,
     pub(super) bits: u64,
     pub(super) records: u64,
     pub(super) clients: u64,
 }
 
-impl Default for Manager {
-    fn default() -> Self {
+/// A day maximum in the calibration set of a class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Peak {
+    date: Date,
+    class: usize,
+    bin: u16,
+}
+
+impl Manager {
+    /// Somebody of whom nothing is known.
+    pub(super) fn new(id: &str) -> Self {
         Self {
-            own: Own::default(),
-            hours: vec![0.0; WEEK],
-            novelty: Default::default(),
-            foreign: Recent::default(),
-            contact: Recent::default(),
-            days: BTreeMap::new(),
+            id: id.into(),
+            base: Baseline::default(),
+            days: Vec::new(),
             episodes: Vec::new(),
+            belated: Vec::new(),
             role: None,
             class: 0,
-            last_day: i32::MIN,
-            expected: None,
+            last_day: None,
+            peaks: Vec::new(),
+            dirty: false,
+            rolled: false,
         }
+    }
+
+    /// Where a day is kept.
+    pub(super) fn find(&self, date: Date) -> Option<usize> {
+        self.days.iter().rposition(|d| d.date == date)
+    }
+
+    /// Keeps a day that begins; returns where.
+    pub(super) fn open(&mut self, day: Day) -> usize {
+        if self.last_day.is_none_or(|last| day.date > last) {
+            if self.role.as_ref().is_some_and(|role| *role != day.post.role) {
+                self.base.change_role();
+                self.days.iter_mut().for_each(|d| d.generation = 0);
+            }
+            (self.role, self.class, self.last_day) = (Some(day.post.role.clone()), day.class, Some(day.date));
+        }
+        let at = self.days.partition_point(|d| d.date < day.date);
+        self.days.insert(at, day);
+        at
+    }
+
+    /// A day enters the calibration set.
+    pub(super) fn calibrate(&mut self, date: Date, class: usize, bin: u16) {
+        self.peaks.retain(|p| p.date.0 > date.0 - budget::DATES);
+        self.peaks.push(Peak { date, class, bin });
+    }
+
+    /// A day was an incident and leaves the calibration set; returns the class whose set it left.
+    pub(super) fn exclude(&mut self, date: Date, classes: &mut [Class]) -> Option<usize> {
+        if let Some(i) = self.find(date) {
+            self.days[i].incident = true;
+        }
+        let peak = self.peaks.remove(self.peaks.iter().position(|p| p.date == date)?);
+        classes.get_mut(peak.class)?.calibration.remove(date, peak.bin).then_some(peak.class)
+    }
+}
+
+impl Baseline {
+    /// Computes what is expected of a day in this role, unless that is at hand.
+    pub(super) fn expect(&mut self, class: &Class, role: &Arc<str>) {
+        let known = |e: &Expected| e.generation == class.generation() && (Arc::ptr_eq(&e.role, role) || e.role == *role);
+        if self.expected.as_deref().is_some_and(known) {
+            return;
+        }
+        let peers = class.peers(role);
+        self.expected = Some(Box::new(Expected {
+            generation: class.generation(),
+            role: role.clone(),
+            hurdle: hurdle::Expected::of(&self.hurdle, &class.pool, peers),
+            drift: drift::Expected::of(&self.drift, peers.unwrap_or(&class.pool)),
+        }));
+    }
+
+    /// What is expected, as computed last.
+    pub(super) fn expected(&self) -> Option<&Expected> {
+        self.expected.as_deref()
+    }
+
+    /// The same, for the last time: the baseline is about to change.
+    pub(super) fn take_expected(&mut self) -> Option<Box<Expected>> {
+        self.expected.take()
+    }
+
+    /// The baseline changed, or will not be needed for long.
+    pub(super) fn unexpect(&mut self) {
+        self.expected = None;
+    }
+
+    fn change_role(&mut self) {
+        self.hurdle.change_role();
+        self.drift.change_role();
+        self.unexpect();
     }
 }

@@ -2,26 +2,48 @@
 //!
 //! It knows no clock, no IO and no randomness; time comes from records alone, `ln` and `exp` from the `libm` crate.
 //! So the same log gives the same bytes: live, replayed, after a crash, on any number of instances.
+//!
+//! The way of an event ([`Tenant::apply`]): `repeat` drops what was seen, `calendar` raises the watermark and `close` lets due
+//! dates learn, `accumulate` adds the event to its `day` (with `relation`, `rule` and the estimators of `baseline`), `surprise`
+//! turns sums into evidence, `score` into severity, `episode` and `alert` into words.
 
+mod accumulate;
 mod alert;
 mod baseline;
 mod budget;
+mod calendar;
 mod class;
+mod close;
 pub mod control;
 mod day;
+mod detector;
 mod effect;
+mod episode;
+mod evidence;
 pub mod explain;
 mod manager;
 mod math;
+mod packed;
+mod people;
 mod record;
+mod relation;
+mod repeat;
+mod rollup;
+mod roster;
+mod rule;
 mod score;
 mod sketch;
 pub mod state;
+mod surprise;
+mod team;
 mod tenant;
+mod terms;
+mod trace;
 
 pub use effect::{AlertVersion, Contribution, Effect, Lateness, ManagerDay, ManagerHour, Severity, Signal, Subject, SubjectKind, Text};
 pub use record::{ControlPolicy, LOG_VERSION, LogLine, Policy, Record, Tick, Verdict, VerdictKind};
-pub use tenant::{Tenant, Trace};
+pub use tenant::Tenant;
+pub use trace::Trace;
 
 /// The version of the engine, part of every alert and checkpoint.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,12 +1,21 @@
 //! Snapshots: a version byte and postcard behind it. Equal states give equal bytes.
+//!
+//! The set of event hashes seen is in none: it is as large as the events of three days, which are stored anyway, and is rebuilt
+//! from them ([`Tenant::remember`]).
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
+    Policy,
+    class::CLASSES,
     manager::Manager,
+    people::People,
     tenant::{Shared, Tenant},
 };
+use crate::event::{Date, Timestamp};
 
 /// Version of the snapshots.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// A snapshot cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -18,18 +27,31 @@ pub enum Error {
         found: u8,
     },
     /// It is damaged.
-    #[error("the state is damaged: {0}")]
+    #[error("the state is damaged: {0}; replay the log")]
     Damaged(String),
 }
 
-fn write<T: serde::Serialize>(value: &T) -> Vec<u8> {
-    let bytes = postcard::to_extend(value, vec![VERSION]);
-    bytes.expect("a vector takes all bytes, and every part of the state has a known length")
+/// What stands first in the snapshot of a tenant.
+#[derive(Serialize, Deserialize)]
+struct Head {
+    name: String,
+    watermark: Option<Timestamp>,
+    closed: Option<Date>,
+    /// In JSON: absent fields are not written.
+    policy: String,
 }
 
-fn read<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
+fn write<T: Serialize>(value: &T) -> Vec<u8> {
+    postcard::to_extend(value, vec![VERSION]).expect("a vector takes all bytes, and every part of the state has a known length")
+}
+
+fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
     match bytes.split_first() {
-        Some((&VERSION, rest)) => postcard::from_bytes(rest).map_err(|e| Error::Damaged(e.to_string())),
+        Some((&VERSION, rest)) => match postcard::take_from_bytes(rest) {
+            Ok((value, [])) => Ok(value),
+            Ok(_) => Err(Error::Damaged("it has more bytes than it should".to_owned())),
+            Err(e) => Err(Error::Damaged(e.to_string())),
+        },
         Some((&found, _)) => Err(Error::Version { found }),
         None => Err(Error::Damaged("it is empty".to_owned())),
     }
@@ -38,27 +60,47 @@ fn read<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
 impl Tenant {
     /// What the managers share.
     pub fn snapshot(&self) -> Vec<u8> {
-        write(&self.shared)
+        let policy = serde_json::to_string(&self.policy).expect("its keys are texts");
+        let head = Head { name: self.name.clone(), watermark: self.calendar.watermark(), closed: self.calendar.closed(), policy };
+        write(&(head, &self.people, &self.shared))
     }
 
     /// One manager; empty when there is no such.
     pub fn manager_snapshot(&self, id: &str) -> Vec<u8> {
-        self.managers.get(id).map(write::<Manager>).unwrap_or_default()
+        self.roster.find(id).map(|n| write(self.roster.get(n))).unwrap_or_default()
     }
 
-    /// A tenant as it was saved. Events stored before must be given to [`Tenant::remember`].
+    /// A tenant as it was saved: the shared snapshot and those of its managers. Events stored before must be given to
+    /// [`Tenant::remember`].
     ///
     /// # Errors
     /// When a snapshot cannot be read.
     pub fn restore(shared: &[u8], managers: impl IntoIterator<Item = (String, Vec<u8>)>) -> Result<Self, Error> {
-        let mut shared: Shared = read(shared)?;
-        for class in &mut shared.classes {
-            class.map();
-        }
-        let mut tenant = Self::from_parts(shared);
+        let (head, people, mut shared): (Head, People, Shared) = read(shared)?;
+        let policy: Policy = serde_json::from_str(&head.policy).map_err(|e| Error::Damaged(e.to_string()))?;
+        shared.classes.iter_mut().for_each(super::class::Class::refresh);
+        let mut tenant = Self::from_parts(head.name, policy, people, shared);
+        tenant.calendar.resume(head.watermark, head.closed);
         for (id, bytes) in managers {
-            tenant.managers.insert(id, read(&bytes)?);
+            let mut manager: Manager = read(&bytes)?;
+            if manager.class >= CLASSES || manager.days.iter().any(|d| d.class >= CLASSES) {
+                return Err(Error::Damaged(format!("manager {id:?} is of a class that does not exist")));
+            }
+            manager.id = id.into();
+            let open: Vec<Date> = manager.days.iter().filter(|d| !d.closed).map(|d| d.date).collect();
+            let n = tenant.roster.add(manager);
+            for date in open {
+                tenant.open.entry(date).or_default().push(n);
+            }
         }
         Ok(tenant)
+    }
+
+    /// Remembers events that were stored before a restart (hash and time, any order), so that repeats are recognised.
+    pub fn remember(&mut self, seen: impl IntoIterator<Item = (u64, Timestamp)>) {
+        let Some(watermark) = self.calendar.watermark() else { return };
+        for (hash, t) in seen {
+            self.seen.note(hash, t, Some(watermark), watermark);
+        }
     }
 }

@@ -1,8 +1,11 @@
-//! Pooled statistics of a role or a class (f64): the upper levels of the hierarchy.
+//! Pooled statistics of a role or a class (f64): the upper levels of the hierarchy (DETECTION.md §8).
 
 use serde::{Deserialize, Serialize};
 
-use super::HURDLE;
+use super::super::{
+    detector::{HURDLE, SLOW},
+    math::number,
+};
 
 /// Per tenant day the past weighs this much less.
 const FADE: f64 = 0.97;
@@ -15,20 +18,18 @@ pub(crate) struct Pool {
     pub(crate) w: [f64; HURDLE],
     pub(crate) mean: [f64; HURDLE],
     pub(crate) var: [f64; HURDLE],
-    pub(crate) slow_n: f64,
-    pub(crate) slow_mean: [f64; 3],
-    pub(crate) slow_var: [f64; 3],
+    slow_n: f64,
+    pub(crate) slow_mean: [f64; SLOW],
+    pub(crate) slow_var: [f64; SLOW],
 }
 
 /// What a pool learns from one manager-day.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Learned {
-    /// x > 0.
-    pub(crate) positive: [bool; HURDLE],
-    /// Clipped ln(1 + x).
-    pub(crate) y: [f64; HURDLE],
+    /// Clipped ln(1 + x) where x > 0.
+    pub(crate) y: [Option<f64>; HURDLE],
     /// The slow series, raw.
-    pub(crate) slow: [f64; 3],
+    pub(crate) slow: [f64; SLOW],
 }
 
 impl Pool {
@@ -41,38 +42,69 @@ impl Pool {
             mean: [mean; HURDLE],
             var: [var; HURDLE],
             slow_n: 0.0,
-            slow_mean: [0.0; 3],
-            slow_var: [1.0; 3],
+            slow_mean: [0.0; SLOW],
+            slow_var: [1.0; SLOW],
         }
     }
 
-    /// Learns the manager-days of one tenant day, each with weight 1.
+    /// Learns the manager-days of one tenant day (at least one), each with weight 1.
     pub(crate) fn learn(&mut self, days: &[&Learned]) {
-        let n = super::super::math::number(days.len() as u64);
-        self.n = FADE * self.n + n;
+        let n = number(days.len() as u64);
+        let mut ys = Vec::with_capacity(days.len());
         for k in 0..HURDLE {
-            let ys: Vec<f64> = days.iter().filter(|d| d.positive[k]).map(|d| d.y[k]).collect();
-            let (before, w) = (FADE * self.w[k], super::super::math::number(ys.len() as u64));
+            ys.clear();
+            ys.extend(days.iter().filter_map(|d| d.y[k]));
+            let (before, w) = (FADE * self.w[k], number(ys.len() as u64));
             self.n1[k] = FADE * self.n1[k] + w;
             self.w[k] = before + w;
             if w > 0.0 {
                 (self.mean[k], self.var[k]) = merge(self.mean[k], self.var[k], &ys, w / (before + w));
             }
         }
-        let f = n / (FADE * self.slow_n + n);
+        self.n = FADE * self.n + n;
         self.slow_n = FADE * self.slow_n + n;
-        for j in 0..3 {
-            let ys: Vec<f64> = days.iter().map(|d| d.slow[j]).collect();
-            (self.slow_mean[j], self.slow_var[j]) = merge(self.slow_mean[j], self.slow_var[j], &ys, f);
+        for j in 0..SLOW {
+            ys.clear();
+            ys.extend(days.iter().map(|d| d.slow[j]));
+            (self.slow_mean[j], self.slow_var[j]) = merge(self.slow_mean[j], self.slow_var[j], &ys, n / self.slow_n);
         }
     }
 }
 
-/// Mean and variance with a batch of weight f added (Chan, Golub & LeVeque 1983).
+/// Mean and variance when a batch is merged in with weight `f` of the whole (Chan, Golub & LeVeque 1983).
 fn merge(mean: f64, var: f64, ys: &[f64], f: f64) -> (f64, f64) {
-    let n = super::super::math::number(ys.len() as u64);
+    let n = number(ys.len() as u64);
     let m = ys.iter().sum::<f64>() / n;
     let v = ys.iter().map(|y| (y - m) * (y - m)).sum::<f64>() / n;
     let d = m - mean;
     (mean + f * d, (1.0 - f) * (var + f * d * d) + f * v)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_merge_as_if_pooled() {
+        let (a, b) = ([1.0, 2.0, 4.0], [10.0, 20.0]);
+        let (m, v) = merge(0.0, 0.0, &a, 1.0);
+        let (m, v) = merge(m, v, &b, 2.0 / 5.0);
+        let all: Vec<f64> = a.iter().chain(&b).copied().collect();
+        let mean = all.iter().sum::<f64>() / 5.0;
+        let var = all.iter().map(|y| (y - mean) * (y - mean)).sum::<f64>() / 5.0;
+        assert!((m - mean).abs() < 1e-12 && (v - var).abs() < 1e-9, "{m} {v}");
+    }
+
+    #[test]
+    fn days_without_any_lower_the_rate_and_leave_the_mean() {
+        let mut pool = Pool::new(2.0, 4.0);
+        let mut some = Learned::default();
+        some.y[0] = Some(3.0);
+        pool.learn(&[&some, &Learned::default()]);
+        assert!((pool.n1[0] - 1.0).abs() < 1e-12 && (pool.n - 2.0).abs() < 1e-12);
+        assert!((pool.mean[0] - 3.0).abs() < 1e-12, "the first values replace the wide start");
+        let before = pool.mean[0];
+        pool.learn(&[&Learned::default()]);
+        assert!((pool.mean[0] - before).abs() < 1e-12 && pool.n1[0] < 1.0);
+    }
 }

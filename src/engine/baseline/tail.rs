@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::super::math::{floor_index, ln};
+use super::super::{
+    math::{floor_index, ln},
+    packed::sparse,
+};
 
 /// Bins of 0.25 nat; the last takes the rest.
 const BINS: usize = 200;
@@ -14,7 +17,7 @@ const MOST: f64 = 30.0;
 
 /// Day-final surprises of one detector.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Histogram(Vec<f64>);
+pub(crate) struct Histogram(#[serde(with = "sparse")] [f64; BINS]);
 
 /// The map from raw to recalibrated surprise; none while the histogram is too thin.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,7 +30,7 @@ pub(crate) struct Tail {
 
 impl Default for Histogram {
     fn default() -> Self {
-        Self(vec![0.0; BINS])
+        Self([0.0; BINS])
     }
 }
 
@@ -83,4 +86,53 @@ pub(crate) fn recalibrate(tail: Option<&Tail>, r: f64, drip: bool) -> f64 {
         t.levels[i] + (t.levels[i + 1] - t.levels[i]) * part
     };
     s.clamp(0.0, MOST)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn filled(days: usize, of: impl Fn(usize) -> f64) -> Histogram {
+        let mut h = Histogram::default();
+        (0..days).for_each(|i| h.add(of(i)));
+        h
+    }
+
+    /// Day-final surprises as they are when probabilities are right: r = −ln u.
+    fn honest(days: usize) -> Histogram {
+        filled(days, |i| -ln((i as f64 + 0.5) / days as f64))
+    }
+
+    #[test]
+    fn what_is_calibrated_is_left_alone() {
+        let tail = honest(2000).tail().expect("enough days");
+        for r in [0.5, 1.0, 2.0, 3.0, 5.0, 8.0] {
+            let s = recalibrate(Some(&tail), r, false);
+            assert!((s - r).abs() < 0.35, "{r} became {s}");
+        }
+    }
+
+    #[test]
+    fn what_exaggerates_is_brought_down() {
+        let tail = filled(2000, |i| -3.0 * ln((i as f64 + 0.5) / 2000.0)).tail().expect("enough days");
+        let s = recalibrate(Some(&tail), 12.0, false);
+        assert!((s - 4.0).abs() < 1.0, "twelve that come once in e^4 days: {s}");
+    }
+
+    #[test]
+    fn a_thin_histogram_says_nothing_of_drips() {
+        assert!(honest(149).tail().is_none());
+        assert!((recalibrate(None, 40.0, false) - 30.0).abs() < 1e-12 && recalibrate(None, 40.0, true) <= 0.0);
+    }
+
+    proptest! {
+        #[test]
+        fn more_surprise_never_gives_less(days in prop::collection::vec(0.0..60.0_f64, 150..400), r in 0.0..60.0, more in 0.0..20.0) {
+            let tail = filled(days.len(), |i| days[i]).tail().expect("enough days");
+            let (s, t) = (recalibrate(Some(&tail), r, false), recalibrate(Some(&tail), r + more, false));
+            prop_assert!(t >= s - 1e-9 && (0.0..=MOST).contains(&s), "{r}: {s}, {}: {t}", r + more);
+        }
+    }
 }

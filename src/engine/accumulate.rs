@@ -1,0 +1,376 @@
+//! What an event adds to its manager-day (DETECTION.md §3).
+
+use std::{borrow::Cow, collections::BTreeMap, net::IpAddr, sync::Arc};
+
+use super::{
+    baseline::{
+        hours::{self, Hour, WEEK},
+        novelty::{self, Asker, Everybody, Rates, WEIGHT},
+    },
+    calendar::hour_of_week,
+    day::Day,
+    detector::{DRIFTS_ON, HURDLE, RULE, Set},
+    explain::{Attribute, Detector},
+    manager::Baseline,
+    math::{ln_1p, number},
+    people::{People, Person},
+    relation,
+    rule::Rule,
+    sketch::Known,
+    team::Teams,
+};
+use crate::{
+    directory::schedule,
+    event::{Action, Address, Channel, Direction, Enriched, Event, HOUR_MS, NamedClient, Owner, Place, Tier},
+};
+
+/// An event as it is scored.
+pub(super) struct Moment<'a> {
+    pub(super) event: &'a Event,
+    pub(super) enriched: &'a Enriched,
+    /// The person in force at the event.
+    pub(super) person: &'a Person,
+    /// Their wall clock.
+    pub(super) local_ms: i64,
+}
+
+/// What a manager shares with others.
+pub(super) struct Company<'a> {
+    pub(super) people: &'a People,
+    pub(super) teams: &'a mut Teams,
+    pub(super) everybody: &'a mut Everybody,
+    pub(super) rates: &'a Rates,
+    pub(super) priors: &'a mut Priors,
+    /// Hash of the manager's id.
+    pub(super) me: u64,
+}
+
+/// Schedules, read once.
+#[derive(Debug, Default)]
+pub(super) struct Priors(BTreeMap<Arc<str>, Box<[f64; WEEK]>>);
+
+impl Priors {
+    fn of(&mut self, text: &Arc<str>) -> &[f64; WEEK] {
+        self.0.entry(text.clone()).or_insert_with(|| Box::new(schedule::prior(text)))
+    }
+}
+
+/// Records leave.
+fn goes_out(action: Action) -> bool {
+    matches!(action, Action::Export | Action::Print | Action::ApiQuery)
+}
+
+/// Records are shown.
+fn is_shown(action: Action) -> bool {
+    matches!(action, Action::List | Action::Report | Action::Search | Action::View)
+}
+
+fn records(event: &Event) -> u64 {
+    event.records.unwrap_or(u64::from(event.action == Action::View))
+}
+
+/// Adds an event to its day; returns the detectors whose x changed. A closed day teaches nothing.
+pub(super) fn accumulate(day: &mut Day, base: &mut Baseline, now: &Moment<'_>, company: &mut Company<'_>) -> Set {
+    let (event, before) = (now.event, day.x);
+    let (ok, rec) = (event.ok(), number(records(event)));
+    day.events += 1;
+    if ok {
+        volumes(day, event, rec, company.people);
+        let calls = event.action == Action::Call;
+        let contact = is_contact(event);
+        for client in &now.enriched.enrich.clients {
+            if contact {
+                base.contacts.note(client.h, event.time.millis());
+            }
+            touch(day, base, client, now, calls, company.teams);
+        }
+    } else if event.action == Action::Login {
+        day.x[Detector::Authfail as usize] += 1.0;
+    }
+    let sp = hour(day, base, now.local_ms, company).sp;
+    if event.action != Action::Logout {
+        day.x[Detector::Offh as usize] += 0.25 * sp * (1.0 + ln_1p(if ok { rec } else { 0.0 }));
+    }
+    if ok && goes_out(event.action) {
+        day.x[Detector::OffOut as usize] += sp * ln_1p(rec);
+    }
+    news(day, base, event, company);
+    rules(day, now);
+    count(day, event);
+    let mut changed = Set::default();
+    for k in (0..HURDLE).chain([RULE]) {
+        #[expect(clippy::float_cmp, reason = "whether anything was added")]
+        if day.x[k] != before[k] {
+            changed = changed.with(k);
+        }
+    }
+    for (j, on) in DRIFTS_ON.into_iter().enumerate() {
+        if changed.meets(on) {
+            changed = changed.with(HURDLE + j);
+        }
+    }
+    changed
+}
+
+fn volumes(day: &mut Day, event: &Event, rec: f64, people: &People) {
+    use Detector::{Destr, Ext, NOut, NQuery, NUpd, RecOut, RecScr, RecUnf};
+    let mut add = |detector: Detector, n: f64| day.x[detector as usize] += n;
+    let (out, shown) = (goes_out(event.action), is_shown(event.action));
+    if out {
+        add(RecOut, rec);
+        add(NOut, 1.0);
+    } else if shown {
+        add(RecScr, rec);
+    }
+    if (out || shown) && rec > 1.0 && event.query.as_ref().and_then(|q| q.filter) == Some(false) {
+        add(RecUnf, rec);
+    }
+    match event.action {
+        Action::Search | Action::List | Action::Report => add(NQuery, 1.0),
+        Action::Delete | Action::Merge => add(Destr, rec.max(1.0)),
+        Action::Update => add(NUpd, rec.max(1.0)),
+        Action::Transfer => {
+            add(Destr, rec.max(1.0));
+            if outside(event, people) {
+                add(Ext, rec.max(1.0));
+            }
+        }
+        Action::Share => add(Ext, rec.max(1.0) * if outside(event, people) { 1.0 } else { 0.1 }),
+        _ => {}
+    }
+}
+
+/// Given to an address that is no user's id.
+fn outside(event: &Event, people: &People) -> bool {
+    let Some(change) = &event.change else { return false };
+    let (first, other) = match event.action {
+        Action::Transfer => (&change.to, &change.target),
+        _ => (&change.target, &change.to),
+    };
+    let said = |t: &&String| !t.is_empty();
+    let target = first.as_ref().filter(said).or(other.as_ref().filter(said));
+    target.is_some_and(|t| t.contains('@') && !people.contains(t))
+}
+
+/// The client contacted the manager.
+fn is_contact(event: &Event) -> bool {
+    match event.action {
+        Action::Call => event.call.as_ref().and_then(|c| c.direction) == Some(Direction::In),
+        Action::Email | Action::Message => event.attrs.get("direction").and_then(|d| d.as_str()) == Some("in"),
+        _ => false,
+    }
+}
+
+fn touch(day: &mut Day, base: &mut Baseline, client: &NamedClient, now: &Moment<'_>, calls: bool, teams: &mut Teams) {
+    let mut weigh = || relation::weight(base, client, day.date, now.event.time, !day.closed);
+    let weight = match day.touched.meet(client.h) {
+        Known::Weight(w) => w,
+        // Its weight was not kept; today's is the best that is left.
+        Known::Probably => {
+            if calls {
+                weigh()
+            } else {
+                0
+            }
+        }
+        Known::New => {
+            let w = weigh();
+            day.touched.insert(client.h, w);
+            let nats = f64::from(w) / 16.0;
+            day.x[Detector::Unrel as usize] += nats;
+            if w > 0 {
+                teams.day(day.date, day.team()).touch(nats);
+                day.unrelated_key += u64::from(client.tier == Some(Tier::Key));
+                day.substitute |= client.owner == Owner::TeamAbsent;
+            } else {
+                day.related += 1;
+            }
+            w
+        }
+    };
+    day.x[Detector::Distinct as usize] = day.touched.count();
+    if calls && day.touched.call(client.h) {
+        day.x[Detector::Ucall as usize] += f64::from(weight) / 16.0;
+    }
+}
+
+/// What the event's hour means: computed at the first event of each hour of a manager-day and kept for it.
+fn hour(day: &mut Day, base: &mut Baseline, local_ms: i64, company: &mut Company<'_>) -> Hour {
+    let b = hour_of_week(local_ms);
+    let key = u8::try_from(b).expect("168 hours");
+    if let Some((_, hour)) = day.hours.iter().rfind(|(k, _)| *k == key) {
+        return *hour;
+    }
+    let team = company.teams.hours(day.team());
+    let hour = hours::surprise(&base.hours, team, company.priors.of(&day.post.schedule), b);
+    if !day.closed {
+        hours::learn(&mut base.hours, team, b);
+    }
+    day.hours.push((key, hour));
+    hour
+}
+
+/// New networks, countries, programs, devices; new kinds of action and query.
+fn news(day: &mut Day, base: &mut Baseline, event: &Event, company: &mut Company<'_>) {
+    let ok = event.ok();
+    let asker = Asker { me: company.me, team: day.team() };
+    let mut meet = |a: Attribute, value: &[u8], show: &dyn Fn() -> String| {
+        let (own, hash) = (&mut base.novelty[a as usize], novelty::hash(a, value));
+        day.news.see(a);
+        let known = own.knows(hash);
+        if !known && day.news.count(hash) {
+            let detector = if matches!(a, Attribute::Action | Attribute::Fingerprint) { Detector::NovQ } else { Detector::NovCtx };
+            day.x[detector as usize] += WEIGHT[a as usize] * own.surprise(company.rates, company.everybody, a, hash, asker);
+            day.news.show(a, own.rate(company.rates, a), show);
+        }
+        if !ok || day.closed {
+            return;
+        }
+        let first_today = own.learn(a, hash, day.date);
+        if !known {
+            day.news.learn(a);
+            company.everybody.learn(hash, asker, day.date);
+        } else if first_today {
+            company.everybody.used(hash, day.date);
+        }
+    };
+    if let Some(place) = &event.client {
+        context(place, &mut meet);
+    }
+    if ok {
+        let channel = event.channel.map_or("", Channel::as_str);
+        let pair = || format!("{}/{channel}", event.action.as_str());
+        // Two words in fixed places: the same for the same pair, without building a text for each event.
+        let mut words = [0; 48];
+        for (place, word) in words.chunks_mut(24).zip([event.action.as_str(), channel]) {
+            place[..word.len()].copy_from_slice(word.as_bytes());
+        }
+        meet(Attribute::Action, &words, &pair);
+        if matches!(event.action, Action::Report | Action::Export | Action::List | Action::ApiQuery) {
+            let fingerprint = event.query.as_ref().and_then(|q| q.fingerprint.as_deref());
+            if let Some(f) = fingerprint.filter(|f| !f.is_empty()) {
+                meet(Attribute::Fingerprint, f.as_bytes(), &|| f.to_owned());
+            }
+        }
+    }
+}
+
+/// Software and place.
+fn context(place: &Place, meet: &mut impl FnMut(Attribute, &[u8], &dyn Fn() -> String)) {
+    let text = |t: &'_ Option<String>| t.clone().filter(|t| !t.is_empty());
+    if let Some(ip) = place.ip.as_deref().and_then(|ip| ip.parse::<IpAddr>().ok()) {
+        let network = Network::of(ip);
+        meet(Attribute::Network, &network.bytes(), &|| network.to_string());
+    }
+    if let Some(country) = place.country.as_deref().filter(|c| !c.is_empty()) {
+        meet(Attribute::Country, country.as_bytes(), &|| country.to_owned());
+    }
+    if let Some(asn) = place.asn {
+        meet(Attribute::Asn, &asn.to_le_bytes(), &|| asn.to_string());
+    }
+    if let Some(agent) = place.user_agent.as_deref().filter(|a| !a.is_empty()) {
+        let agent = without_versions(agent);
+        meet(Attribute::Agent, agent.as_bytes(), &|| agent.to_string());
+    }
+    if let Some(device) = text(&place.device) {
+        meet(Attribute::Device, device.as_bytes(), &|| device.clone());
+    }
+}
+
+/// A program without digits and dots: an update is no other program.
+fn without_versions(agent: &str) -> Cow<'_, str> {
+    let versions = |c: char| c.is_ascii_digit() || c == '.';
+    if agent.contains(versions) { agent.chars().filter(|c| !versions(*c)).collect::<String>().into() } else { agent.into() }
+}
+
+/// The /24 or /56 of an address.
+enum Network {
+    V4([u8; 3]),
+    V6([u8; 7]),
+}
+
+impl Network {
+    fn of(ip: IpAddr) -> Self {
+        // A v4 address may come in v6 clothes from a dual-stack listener.
+        match ip.to_canonical() {
+            IpAddr::V4(ip) => {
+                let [a, b, c, _] = ip.octets();
+                Self::V4([a, b, c])
+            }
+            IpAddr::V6(ip) => {
+                let [a, b, c, d, e, f, g, ..] = ip.octets();
+                Self::V6([a, b, c, d, e, f, g])
+            }
+        }
+    }
+
+    fn bytes(&self) -> [u8; 8] {
+        match *self {
+            Self::V4([a, b, c]) => [4, a, b, c, 0, 0, 0, 0],
+            Self::V6([a, b, c, d, e, f, g]) => [6, a, b, c, d, e, f, g],
+        }
+    }
+}
+
+impl std::fmt::Display for Network {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match *self {
+            Self::V4([a, b, c]) => write!(f, "{a}.{b}.{c}.0/24"),
+            Self::V6([a, b, c, d, e, g, h]) => {
+                write!(f, "{}/56", std::net::Ipv6Addr::from([a, b, c, d, e, g, h, 0, 0, 0, 0, 0, 0, 0, 0, 0]))
+            }
+        }
+    }
+}
+
+/// Hard rules that this event breaks.
+pub(super) fn rules(day: &mut Day, now: &Moment<'_>) {
+    if now.event.ok() && now.person.gone(now.event.time) {
+        day.rules.add(Rule::LeaverActive);
+    }
+    if now.enriched.enrich.address == Address::Denied {
+        day.rules.add(Rule::AddressDenied);
+        if day.denied.is_none() {
+            day.denied = now.event.client.as_ref().and_then(|c| c.ip.as_deref()).map(Into::into);
+        }
+    }
+    day.x[RULE] = day.rules.nats();
+}
+
+/// The roll-ups.
+fn count(day: &mut Day, event: &Event) {
+    day.rolled = true;
+    let hour = day.hour(event.time.millis().div_euclid(HOUR_MS));
+    hour.rolled = true;
+    hour.events += 1;
+    if !event.ok() {
+        return;
+    }
+    let n = records(event);
+    if goes_out(event.action) {
+        hour.records_out = hour.records_out.saturating_add(n);
+    } else if is_shown(event.action) {
+        hour.records_screen = hour.records_screen.saturating_add(n);
+    } else if event.action == Action::Call {
+        hour.calls += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks() {
+        let show = |ip: &str| Network::of(ip.parse().expect(ip)).to_string();
+        assert_eq!(show("198.51.100.77"), "198.51.100.0/24");
+        assert_eq!(show("::ffff:198.51.100.77"), "198.51.100.0/24");
+        assert_eq!(show("2001:db8:1:22ff::5"), "2001:db8:1:2200::/56");
+    }
+
+    #[test]
+    fn an_update_is_no_other_program() {
+        assert_eq!(without_versions("Firefox/128.0.1 (X11)"), without_versions("Firefox/131.0 (X11)"));
+        assert!(matches!(without_versions("curl"), Cow::Borrowed(_)));
+    }
+}

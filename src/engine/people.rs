@@ -1,0 +1,203 @@
+//! Who is who, as of a time: what scoring needs of the users' rows, and nothing of their names or numbers.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+
+use super::calendar::Calendar;
+use crate::{
+    directory::{Row as _, User, When},
+    event::{ActorKind, Timestamp},
+};
+
+/// The role of those without a row.
+const UNKNOWN: &str = "unknown";
+
+/// A tenant's people.
+#[derive(Debug)]
+pub(super) struct People {
+    rows: BTreeMap<String, Vec<Row>>,
+    nobody: Person,
+}
+
+/// A person as of some time.
+#[derive(Clone, Debug)]
+pub(super) struct Person {
+    pub(super) post: Post,
+    /// Number of the zone in the [`Calendar`].
+    pub(super) zone: usize,
+    pub(super) kind: Option<ActorKind>,
+    pub(super) notice_at: Option<Timestamp>,
+    pub(super) terminated_at: Option<Timestamp>,
+}
+
+/// What a manager-day takes from the row in force at its first event; empty: not known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Post {
+    pub(super) role: Arc<str>,
+    pub(super) team: Arc<str>,
+    pub(super) schedule: Arc<str>,
+}
+
+/// What is kept of a row.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Row {
+    /// Of the whole row, to tell a repeat from a change of what is not kept.
+    hash: u64,
+    since: Timestamp,
+    team: Option<Arc<str>>,
+    role: Option<Arc<str>>,
+    schedule: Option<Arc<str>>,
+    time_zone: Option<String>,
+    notice_at: Option<When>,
+    terminated_at: Option<When>,
+    kind: Option<ActorKind>,
+    #[serde(skip)]
+    person: Option<Box<Person>>,
+}
+
+impl Default for People {
+    fn default() -> Self {
+        let post = Post { role: UNKNOWN.into(), team: "".into(), schedule: "".into() };
+        Self { rows: BTreeMap::new(), nobody: Person { post, zone: 0, kind: None, notice_at: None, terminated_at: None } }
+    }
+}
+
+impl People {
+    /// Adds a row; of two with one id and instant the later one wins. False when exactly this row is there already.
+    pub(super) fn insert(&mut self, user: &User, calendar: &mut Calendar) -> bool {
+        let mut row = Row::of(user);
+        let rows = self.rows.entry(user.id.clone()).or_default();
+        let after = rows.partition_point(|r| r.since <= row.since);
+        let repeated = rows[..after].iter().rev().take_while(|r| r.since == row.since).any(|r| r.hash == row.hash);
+        if !repeated {
+            row.settle(calendar);
+            rows.insert(after, row);
+        }
+        !repeated
+    }
+
+    /// The person in force at an instant; the first row also holds for all earlier time.
+    pub(super) fn at(&self, id: &str, t: Timestamp) -> &Person {
+        let Some(rows) = self.rows.get(id) else { return &self.nobody };
+        let row = &rows[rows.partition_point(|r| r.since <= t).saturating_sub(1)];
+        row.person.as_deref().unwrap_or(&self.nobody)
+    }
+
+    /// Whether the id is a user's.
+    pub(super) fn contains(&self, id: &str) -> bool {
+        self.rows.contains_key(id)
+    }
+
+    /// Names all zones to a calendar and reads local dates anew.
+    pub(super) fn settle(&mut self, calendar: &mut Calendar) {
+        for row in self.rows.values_mut().flatten() {
+            row.settle(calendar);
+        }
+    }
+}
+
+impl Serialize for People {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        self.rows.serialize(s)
+    }
+}
+
+/// Not [settled](People::settle) yet.
+impl<'de> Deserialize<'de> for People {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let rows = BTreeMap::<String, Vec<Row>>::deserialize(d)?;
+        if rows.values().any(Vec::is_empty) {
+            return Err(serde::de::Error::custom("a user without rows"));
+        }
+        Ok(Self { rows, ..Self::default() })
+    }
+}
+
+impl Row {
+    fn of(user: &User) -> Self {
+        let text = |t: &Option<String>| t.as_deref().map(Arc::from);
+        Self {
+            hash: xxhash_rust::xxh3::xxh3_64(&serde_json::to_vec(user).unwrap_or_default()),
+            since: user.since(),
+            team: text(&user.team),
+            role: text(&user.role),
+            schedule: text(&user.schedule),
+            time_zone: user.time_zone.clone(),
+            notice_at: user.notice_at,
+            terminated_at: user.terminated_at,
+            kind: user.kind,
+            person: None,
+        }
+    }
+
+    fn settle(&mut self, calendar: &mut Calendar) {
+        let zone = calendar.zone(self.time_zone.as_deref());
+        let text = |t: &Option<Arc<str>>| t.clone().unwrap_or_default();
+        let instant = |w: Option<When>| w.map(|w| calendar.zone_of(zone).start(w));
+        self.person = Some(Box::new(Person {
+            post: Post { role: text(&self.role), team: text(&self.team), schedule: text(&self.schedule) },
+            zone,
+            kind: self.kind,
+            notice_at: instant(self.notice_at),
+            terminated_at: instant(self.terminated_at),
+        }));
+    }
+}
+
+impl Person {
+    /// Notice was given, or the dismissal has passed.
+    pub(super) fn leaving(&self, t: Timestamp) -> bool {
+        [self.notice_at, self.terminated_at].into_iter().flatten().any(|at| at <= t)
+    }
+
+    /// The dismissal has passed.
+    pub(super) fn gone(&self, t: Timestamp) -> bool {
+        self.terminated_at.is_some_and(|at| at <= t)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Date;
+
+    fn at(text: &str) -> Timestamp {
+        Timestamp::parse(text).expect(text)
+    }
+
+    #[test]
+    fn rows_hold_from_their_instant_and_repeats_change_nothing() {
+        let (mut people, mut calendar) = (People::default(), Calendar::new("UTC", 0));
+        let row = |since: &str, team: &str, name: &str| User {
+            id: "anna".to_owned(),
+            valid_from: Some(at(since)),
+            team: Some(team.to_owned()),
+            name: Some(name.to_owned()),
+            ..User::default()
+        };
+        assert_eq!(&*people.at("anna", at("2026-01-01")).post.role, "unknown");
+        assert!(people.insert(&row("2026-01-01", "a", "A."), &mut calendar));
+        assert!(people.insert(&row("2026-01-01", "b", "A."), &mut calendar));
+        assert!(!people.insert(&row("2026-01-01", "a", "A."), &mut calendar), "an old row again");
+        assert_eq!(&*people.at("anna", at("2026-01-01")).post.team, "b", "the later row wins");
+        assert_eq!(&*people.at("anna", at("2025-01-01")).post.team, "a", "the first row holds for all earlier time");
+        assert!(people.insert(&row("2026-01-01", "a", "Anna"), &mut calendar), "as the directory sees it");
+        assert_eq!(&*people.at("anna", at("2026-01-02")).post.team, "a");
+        assert!(people.insert(&row("2026-02-01", "c", "Anna"), &mut calendar));
+        assert_eq!(&*people.at("anna", at("2026-01-31T23:59:59.999Z")).post.team, "a");
+        assert_eq!(&*people.at("anna", at("2026-02-01")).post.team, "c");
+    }
+
+    #[test]
+    fn plain_dates_are_local() {
+        let (mut people, mut calendar) = (People::default(), Calendar::new("Asia/Tokyo", 0));
+        let day = Date::parse("2026-03-10").map(When::Day);
+        people.insert(&User { id: "a".to_owned(), notice_at: day, ..User::default() }, &mut calendar);
+        assert!(!people.at("a", at("2026-03-09T14:59:59Z")).leaving(at("2026-03-09T14:59:59Z")));
+        assert!(people.at("a", at("2026-03-09T15:00:00Z")).leaving(at("2026-03-09T15:00:00Z")));
+        calendar.reset("UTC", 0);
+        people.settle(&mut calendar);
+        assert!(!people.at("a", at("2026-03-09T15:00:00Z")).leaving(at("2026-03-09T15:00:00Z")));
+    }
+}

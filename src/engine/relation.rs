@@ -1,0 +1,74 @@
+//! How little reason a manager has to touch a client (DETECTION.md §3, relation).
+
+use super::manager::Baseline;
+use crate::event::{DAY_MS, Date, NamedClient, Owner, Tier, Timestamp};
+
+/// A contact by the client is a reason for so long.
+const CONTACT_MS: i64 = 2 * DAY_MS;
+/// A client touched before is a smaller surprise for so many days.
+const FAMILIAR_DAYS: i32 = 30;
+
+/// Weight of a touch, in sixteenths: 0 with a reason, 16 for a stranger's client, 24 for a stranger's key client.
+///
+/// The event's own orders, the client's orders, hand-overs and owners are in `client`, as of the event; contacts and earlier
+/// touches are the manager's memory. `learn`: a touch without a reason is remembered.
+pub(super) fn weight(base: &mut Baseline, client: &NamedClient, date: Date, t: Timestamp, learn: bool) -> u8 {
+    if client.related.is_some() {
+        return 0;
+    }
+    let weight = match client.owner {
+        Owner::Me | Owner::Unknown => return 0,
+        Owner::Other => 16,
+        Owner::Team => 8,
+        Owner::TeamAbsent => 4,
+    };
+    if base.contacts.last(client.h).is_some_and(|at| (0..=CONTACT_MS).contains(&(t.millis() - at))) {
+        return 0;
+    }
+    let familiar = base.strangers.last(client.h).is_some_and(|last| (1..FAMILIAR_DAYS).contains(&(date.0 - last.0)));
+    if learn {
+        base.strangers.note(client.h, date);
+    }
+    let weight = if familiar { weight / 2 } else { weight };
+    if client.tier == Some(Tier::Key) { weight + weight / 2 } else { weight }
+}
+
+/// Forgets what can be no reason any more for an event at or after `since`, of `date` or later; true when there was any.
+pub(super) fn forget(base: &mut Baseline, date: Date, since: i64) -> bool {
+    let strangers = base.strangers.forget(Date(date.0 - FAMILIAR_DAYS));
+    base.contacts.forget(since - CONTACT_MS) || strangers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Related;
+
+    fn client(owner: Owner) -> NamedClient {
+        NamedClient { h: 7, owner, ..NamedClient::default() }
+    }
+
+    #[test]
+    fn weights_by_owner_tier_and_memory() {
+        let t = Timestamp::from_millis(100 * DAY_MS);
+        let fresh = |c: &NamedClient| weight(&mut Baseline::default(), c, Date(100), t, true);
+        for (owner, expected) in [(Owner::Me, 0), (Owner::Unknown, 0), (Owner::Other, 16), (Owner::Team, 8), (Owner::TeamAbsent, 4)] {
+            assert_eq!(fresh(&client(owner)), expected, "{owner:?}");
+            let related = NamedClient { related: Some(Related::OpenOrder), ..client(owner) };
+            assert_eq!(fresh(&related), 0);
+            let key = NamedClient { tier: Some(Tier::Key), ..client(owner) };
+            assert_eq!(fresh(&key), expected * 3 / 2, "{owner:?}");
+        }
+        let mut base = Baseline::default();
+        let mut on = |date: i32| weight(&mut base, &client(Owner::TeamAbsent), Date(date), t, true);
+        assert_eq!([on(100), on(100), on(101), on(130), on(160)], [4, 4, 2, 2, 4], "halved from the next day on, for 29 days");
+    }
+
+    #[test]
+    fn a_contact_is_a_reason_for_two_days() {
+        let mut base = Baseline::default();
+        base.contacts.note(7, 0);
+        let mut at = |t: i64| weight(&mut base, &client(Owner::Other), Date(0), Timestamp::from_millis(t), false);
+        assert_eq!([at(-1), at(0), at(CONTACT_MS), at(CONTACT_MS + 1)], [16, 0, 0, 16]);
+    }
+}

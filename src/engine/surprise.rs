@@ -1,0 +1,109 @@
+//! From accumulators to evidence: raw surprise, common-mode discount, recalibration, family maxima, score
+//! (DETECTION.md §4–§7, §9).
+
+use super::{
+    baseline::tail::recalibrate,
+    class::Class,
+    day::Day,
+    detector::{DETECTORS, FAMILIES, FLOOR, HURDLE, MEMBERS, NEEDS_REVEALED, REVEALED, RULE, Set},
+    explain::Detector,
+    manager::Baseline,
+    math::{exp, ln},
+    score,
+    team::TeamDay,
+    terms::Terms,
+};
+
+/// What is new to a newcomer is no news: it counts fully from so many days on.
+const SETTLED: f64 = 5.0;
+
+impl Day {
+    /// Recalibrates everything, if maps, thresholds or policy changed since that was done last.
+    pub(super) fn refresh(&mut self, base: &Baseline, class: &Class, terms: &Terms) {
+        if self.generation != class.generation() {
+            self.recalibrate(Set::BEHAVIOUR, base, class, terms);
+            self.generation = class.generation();
+        }
+    }
+
+    /// The x of some detectors changed. All values only grow within a day, so looking again and again costs nothing.
+    pub(super) fn rise(&mut self, changed: Set, base: &Baseline, team: &mut TeamDay, class: &Class, terms: &Terms, revealed_before: f64) {
+        let Some(expected) = base.expected() else { return };
+        for k in changed.iter().filter(|k| *k < HURDLE) {
+            self.rise_to(k, expected.hurdle.surprise(k, self.x[k]), team);
+        }
+        if changed.iter().any(|k| (HURDLE..RULE).contains(&k)) {
+            let z = expected.drift.z(&self.x);
+            for k in changed.iter().filter(|k| (HURDLE..RULE).contains(k)) {
+                self.rise_to(k, base.drift.surprise(k - HURDLE, z[k - HURDLE]), team);
+            }
+        }
+        (self.raw[RULE], self.r[RULE]) = (self.x[RULE], self.x[RULE]);
+        // Passing the floor on what was revealed wakes detectors that did not change themselves.
+        let wakes = revealed_before < REVEALED && self.revealed() >= REVEALED;
+        self.recalibrate(if wakes { changed.or(NEEDS_REVEALED) } else { changed }, base, class, terms);
+    }
+
+    fn rise_to(&mut self, k: usize, r: f64, team: &mut TeamDay) {
+        let old = self.raw[k];
+        if r > old {
+            self.raw[k] = r;
+        }
+        // The others' rise counts even when one's own value stays.
+        self.r[k] = self.r[k].max(team.discount(k, old, self.raw[k]));
+    }
+
+    fn recalibrate(&mut self, set: Set, base: &Baseline, class: &Class, terms: &Terms) {
+        for k in set.iter().filter(|k| *k != RULE) {
+            self.s[k] = self.recalibrated(k, base, class, terms);
+        }
+        self.s[RULE] = self.rules.and(terms.rules).nats();
+        for (f, members) in MEMBERS.iter().enumerate() {
+            let v = members.iter().map(|&k| self.s[k]).fold(0.0, f64::max);
+            if v.to_bits() != self.v[f].to_bits() {
+                (self.v[f], self.weight[f]) = (v, exp(v.min(60.0)));
+            }
+        }
+    }
+
+    fn recalibrated(&self, k: usize, base: &Baseline, class: &Class, terms: &Terms) -> f64 {
+        let below = self.x[k] < FLOOR[k] || NEEDS_REVEALED.has(k) && self.revealed() < REVEALED;
+        if below || !terms.detectors.has(k) {
+            return 0.0;
+        }
+        let s = recalibrate(class.tail(k), self.r[k], k >= HURDLE);
+        if k == Detector::NovQ as usize { s * (base.hurdle.days() / SETTLED).min(1.0) } else { s }
+    }
+
+    /// Evidence of the day: all of it, and without the rules.
+    pub(super) fn score(&self) -> (f64, f64) {
+        let behaviour: f64 = self.weight[..FAMILIES - 1].iter().sum();
+        let of = |sum: f64| ln(sum / 9.0).max(0.0);
+        let quiet = of(behaviour + 1.0);
+        (if self.v[FAMILIES - 1] > 0.0 { of(behaviour + self.weight[FAMILIES - 1]) } else { quiet }, quiet)
+    }
+
+    /// The leading detector of a family: of equals the first.
+    pub(super) fn leading(&self, family: usize) -> usize {
+        let members = MEMBERS[family];
+        members.iter().copied().reduce(|a, b| if self.s[b] > self.s[a] { b } else { a }).unwrap_or(RULE)
+    }
+
+    /// The bits of a score over the families.
+    pub(super) fn shares(&self, bits: u64) -> [u64; FAMILIES] {
+        score::split(&self.v, &self.weight, bits)
+    }
+
+    /// Detectors that reached a new whole nat of the day, from the third on.
+    pub(super) fn whole_nats(&mut self) -> Set {
+        let mut reached = Set::default();
+        for k in 0..DETECTORS - 1 {
+            let whole = super::math::floor_index(self.s[k]);
+            if whole >= 3 && whole > usize::from(self.signalled[k]) {
+                self.signalled[k] = u8::try_from(whole).unwrap_or(u8::MAX);
+                reached = reached.with(k);
+            }
+        }
+        reached
+    }
+}

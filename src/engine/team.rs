@@ -1,0 +1,136 @@
+//! What the members of a team have in common: their hours, and how much all of them rose today (DETECTION.md §3, §6).
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    baseline::hours,
+    detector::{COMMON_MODE, Values},
+    packed::sparse,
+};
+use crate::event::Date;
+
+/// No single member's surprise counts for more in the sum.
+const MOST: f64 = 8.0;
+/// A team of fewer others says nothing.
+const OTHERS: u32 = 3;
+
+/// Teams of a tenant. Those without a team are one team of their class.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Teams {
+    hours: BTreeMap<u64, hours::Team>,
+    days: BTreeMap<(Date, u64), TeamDay>,
+}
+
+/// A team on a date.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct TeamDay {
+    /// Members with an event.
+    members: u32,
+    /// Per detector the sum of min(r, 8), r before the discount.
+    #[serde(with = "sparse")]
+    sums: Values,
+    /// Sum of the weights of clients touched without a reason.
+    unrelated: f64,
+}
+
+/// The key of a team within a class.
+pub(super) fn key(class: usize, team: &str) -> u64 {
+    xxhash_rust::xxh3::xxh3_64_with_seed(team.as_bytes(), class as u64)
+}
+
+impl Teams {
+    pub(super) fn hours(&mut self, team: u64) -> &mut hours::Team {
+        self.hours.entry(team).or_default()
+    }
+
+    /// The team's day, for a member who has opened theirs.
+    pub(super) fn day(&mut self, date: Date, team: u64) -> &mut TeamDay {
+        self.days.entry((date, team)).or_default()
+    }
+
+    pub(super) fn known_day(&self, date: Date, team: u64) -> Option<&TeamDay> {
+        self.days.get(&(date, team))
+    }
+
+    /// Forgets dates of which `old` holds.
+    pub(super) fn forget(&mut self, mut old: impl FnMut(Date) -> bool) {
+        self.days.retain(|(date, _), _| !old(*date));
+    }
+}
+
+impl TeamDay {
+    /// A further member has an event today.
+    pub(super) fn join(&mut self) {
+        self.members += 1;
+    }
+
+    /// A member's raw surprise rose from `old` to `new`; returns what is left of it when the rise of the others is taken off.
+    pub(super) fn discount(&mut self, k: usize, old: f64, new: f64) -> f64 {
+        if !COMMON_MODE.has(k) {
+            return new;
+        }
+        self.sums[k] += new.min(MOST) - old.min(MOST);
+        if self.members <= OTHERS {
+            return new;
+        }
+        let others = (self.sums[k] - new.min(MOST)) / f64::from(self.members - 1);
+        (new - 1.5 * (others - 1.3).max(0.0)).max(0.0)
+    }
+
+    /// A member touched a client without a reason.
+    pub(super) fn touch(&mut self, weight: f64) {
+        self.unrelated += weight;
+    }
+
+    /// Mean weight of clients touched without a reason over the other members, if there are three.
+    pub(super) fn unrelated_of_others(&self, own: f64) -> Option<f64> {
+        (self.members > OTHERS).then(|| (self.unrelated - own).max(0.0) / f64::from(self.members - 1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::explain::Detector;
+
+    const K: usize = Detector::RecOut as usize;
+
+    fn team(members: u32, each: f64) -> TeamDay {
+        let mut day = TeamDay::default();
+        for _ in 0..members {
+            day.join();
+            day.discount(K, 0.0, each);
+        }
+        day
+    }
+
+    #[test]
+    fn a_campaign_is_discounted_and_a_loner_is_not() {
+        let mut campaign = team(5, 4.0);
+        campaign.join();
+        // Five others at 4: 9 − 1.5 · (4 − 1.3).
+        assert!((campaign.discount(K, 0.0, 9.0) - 4.95).abs() < 1e-12);
+        let mut quiet = team(5, 1.0);
+        quiet.join();
+        assert!((quiet.discount(K, 0.0, 9.0) - 9.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn two_others_are_no_team_and_giving_away_is_never_discounted() {
+        let mut small = team(2, 8.0);
+        small.join();
+        assert!((small.discount(K, 0.0, 9.0) - 9.0).abs() < 1e-12);
+        let mut campaign = team(5, 8.0);
+        assert!((campaign.discount(Detector::Ext as usize, 0.0, 9.0) - 9.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn one_members_burst_weighs_at_most_eight() {
+        let mut day = team(3, 0.0);
+        day.join();
+        day.discount(K, 0.0, 30.0);
+        assert!((day.discount(K, 0.0, 5.0) - (5.0 - 1.5 * (8.0 / 3.0 - 1.3))).abs() < 1e-12);
+    }
+}

@@ -1,0 +1,58 @@
+//! What of a policy is asked at every event.
+
+use super::{
+    Policy,
+    detector::{RULE, Set, control, detector},
+    rule::Rules,
+};
+use crate::event::HOUR_MS;
+
+/// A policy, ready for use. Configuration is checked before it becomes a record; what is beyond all sense all the same is
+/// brought back to it here, since the engine cannot fail.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Terms {
+    /// Expected alerts per 100 manager-days when nothing is wrong.
+    pub(super) budget: f64,
+    pub(super) lateness_ms: i64,
+    /// Detectors and rules whose controls are on.
+    pub(super) detectors: Set,
+    pub(super) rules: Rules,
+}
+
+impl Terms {
+    pub(super) fn of(policy: &Policy) -> Self {
+        let on = |k: &usize| policy.enabled(control(detector(*k)));
+        Self {
+            budget: if policy.budget > 0.0 { policy.budget.clamp(1e-6, 100.0) } else { Policy::default().budget },
+            lateness_ms: i64::from(policy.lateness_h.min(48)) * HOUR_MS,
+            detectors: (0..RULE).filter(on).fold(Set::default(), Set::with),
+            rules: Rules::enabled(policy),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{ControlPolicy, explain::Detector};
+
+    #[test]
+    fn a_disabled_control_silences_its_detectors() {
+        let mut policy = Policy::default();
+        assert_eq!(Terms::of(&policy).detectors, Set::BEHAVIOUR);
+        for id in ["drip", "address_denied"] {
+            policy.controls.insert(id.to_owned(), ControlPolicy { enabled: false });
+        }
+        let terms = Terms::of(&policy);
+        assert!(!terms.detectors.has(Detector::CUnrel as usize) && terms.detectors.has(Detector::Unrel as usize));
+        assert_eq!(terms.rules.iter().map(super::super::rule::Rule::id).collect::<Vec<_>>(), ["leaver_active"]);
+    }
+
+    #[test]
+    fn nonsense_is_brought_back_to_sense() {
+        for budget in [f64::NAN, -1.0, 0.0, f64::INFINITY] {
+            let terms = Terms::of(&Policy { budget, lateness_h: u32::MAX, ..Policy::default() });
+            assert!(terms.budget > 0.0 && terms.budget <= 100.0 && terms.lateness_ms == 48 * HOUR_MS);
+        }
+    }
+}
