@@ -172,11 +172,17 @@ impl Output {
             writeln!(out, "no alerts")?;
             return Ok(());
         }
-        let wide = |pick: fn(&(String, String, String)) -> &str, head: &str| rows.iter().map(|r| pick(&r.0).chars().count()).max().unwrap_or(0).max(head.len());
+        let wide = |pick: fn(&(String, String, String)) -> &str, head: &str| {
+            rows.iter().map(|r| pick(&r.0).chars().count()).max().unwrap_or(0).max(head.len())
+        };
         let (t, m, c) = (wide(|k| &k.0, "tenant"), wide(|k| &k.1, "manager"), wide(|k| &k.2, "control"));
         writeln!(out, "{:t$}  {:m$}  {:c$}  alerts  versions  greatest bits", "tenant", "manager", "control")?;
         for ((tenant, manager, control), (alerts, versions, bits)) in &rows {
-            writeln!(out, "{tenant:t$}  {manager:m$}  {control:c$}  {alerts:>6}  {versions:>8}  {:>13}", format!("{}.{:03}", bits / 1000, bits % 1000))?;
+            writeln!(
+                out,
+                "{tenant:t$}  {manager:m$}  {control:c$}  {alerts:>6}  {versions:>8}  {:>13}",
+                format!("{}.{:03}", bits / 1000, bits % 1000)
+            )?;
         }
         Ok(())
     }
@@ -285,21 +291,22 @@ fn adapter_of(args: &Args) -> anyhow::Result<Adapter> {
 fn from_log(args: &Args, config: &Config) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let (mut output, alias) = (Output::open(args)?, Alias::new(service::alias_key(config)?));
-    runtime.block_on(async {
-        // Beside a live instance the log is read through its listener.
-        let live = live(config);
-        let opened = if live.is_none() { Some(service::open_store(config).await?) } else { None };
-        let client = live.or_else(|| opened.as_ref().map(|o| o.client.clone())).expect("one of them");
-        let done = score_log(args, config, &client, &alias, &mut output).await;
-        if let Some(opened) = opened {
-            opened.close().await;
-        }
-        done
-    })
-    .and_then(|equal| {
-        output.close(args.json)?;
-        Ok(if equal { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-    })
+    runtime
+        .block_on(async {
+            // Beside a live instance the log is read through its listener.
+            let live = live(config);
+            let opened = if live.is_none() { Some(service::open_store(config).await?) } else { None };
+            let client = live.or_else(|| opened.as_ref().map(|o| o.client.clone())).expect("one of them");
+            let done = score_log(args, config, &client, &alias, &mut output).await;
+            if let Some(opened) = opened {
+                opened.close().await;
+            }
+            done
+        })
+        .and_then(|equal| {
+            output.close(args.json)?;
+            Ok(if equal { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        })
 }
 
 #[cfg(feature = "embedded")]

@@ -47,7 +47,14 @@ impl Lines {
     }
 }
 
-fn read(consumer: &BaseConsumer, topic: &str, partition: u32, after: Option<u64>, limit: usize, at: Option<(u32, u64)>) -> Result<Vec<Read>, Error> {
+fn read(
+    consumer: &BaseConsumer,
+    topic: &str,
+    partition: u32,
+    after: Option<u64>,
+    limit: usize,
+    at: Option<(u32, u64)>,
+) -> Result<Vec<Read>, Error> {
     let away = |e: rdkafka::error::KafkaError| Error::Away(e.to_string());
     let number = i32::try_from(partition).map_err(|_| Error::Stop(format!("there is no partition {partition}")))?;
     let (low, high) = consumer.fetch_watermarks(topic, number, PATIENCE).map_err(away)?;

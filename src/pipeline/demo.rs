@@ -117,7 +117,8 @@ impl Runner {
         let labels = self.demo.labels(from, to);
         if !labels.is_empty() {
             let lines: String = labels.iter().map(|l| serde_json::to_string(l).expect("a label has string keys only") + "\n").collect();
-            let written = fs::OpenOptions::new().create(true).append(true).open(&self.labels).and_then(|mut f| f.write_all(lines.as_bytes()));
+            let written =
+                fs::OpenOptions::new().create(true).append(true).open(&self.labels).and_then(|mut f| f.write_all(lines.as_bytes()));
             if let Err(e) = written {
                 tracing::warn!(error = %e, "labels of the demo cannot be written");
             }

@@ -130,7 +130,13 @@ impl Intake {
     ///
     /// # Errors
     /// When the file cannot be read on, or log or store refuse; what was read before is in the log.
-    pub async fn file(&self, path: &Path, binding: &config::Binding, max_line_bytes: usize, stop: CancellationToken) -> Result<(), FileError> {
+    pub async fn file(
+        &self,
+        path: &Path,
+        binding: &config::Binding,
+        max_line_bytes: usize,
+        stop: CancellationToken,
+    ) -> Result<(), FileError> {
         let adapter = self.bound(binding)?;
         let prefix = adapter.binding().actor_prefix.clone().unwrap_or_default();
         let limits = file::Limits { line_bytes: max_line_bytes, ..file::Limits::default() };
@@ -295,10 +301,8 @@ impl Ingest for Intake {
             let lines: Vec<u64> = batch.lines.iter().map(|l| l.line).collect();
             let records = batch.lines.into_iter().map(|l| pushed(l, &batch.headers)).collect();
             let (accepted, dead) = self.take(&adapter, records).await.map_err(|e| Refused::Away(e.to_string()))?;
-            let rejected = dead
-                .into_iter()
-                .map(|(i, readable, l)| Rejection { line: lines[i], code: l.code, message: l.message, readable })
-                .collect();
+            let rejected =
+                dead.into_iter().map(|(i, readable, l)| Rejection { line: lines[i], code: l.code, message: l.message, readable }).collect();
             Ok(Taken { accepted, rejected })
         }
         .boxed()

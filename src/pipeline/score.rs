@@ -44,12 +44,7 @@ pub struct Cadence {
 
 impl Default for Cadence {
     fn default() -> Self {
-        Self {
-            flush: Duration::from_millis(500),
-            flush_rows: 50_000,
-            checkpoint: Duration::from_secs(30),
-            checkpoint_records: 500_000,
-        }
+        Self { flush: Duration::from_millis(500), flush_rows: 50_000, checkpoint: Duration::from_secs(30), checkpoint_records: 500_000 }
     }
 }
 
@@ -416,7 +411,11 @@ pub async fn restore(client: &clickhouse::Client, at: &Checkpoint) -> Result<BTr
     Ok(tenants)
 }
 
-async fn insert<T: clickhouse::RowOwned + clickhouse::RowWrite>(client: &clickhouse::Client, table: &str, rows: &[T]) -> Result<(), store::Error> {
+async fn insert<T: clickhouse::RowOwned + clickhouse::RowWrite>(
+    client: &clickhouse::Client,
+    table: &str,
+    rows: &[T],
+) -> Result<(), store::Error> {
     if rows.is_empty() {
         return Ok(());
     }

@@ -1,14 +1,6 @@
 //! `filin run`: everything wired, started in order and stopped in order.
 
-use std::{
-    fs,
-    io::Write as _,
-    net::SocketAddr,
-    os::unix::fs::OpenOptionsExt as _,
-    path::Path,
-    sync::Arc,
-    time::Duration,
-};
+use std::{fs, io::Write as _, net::SocketAddr, os::unix::fs::OpenOptionsExt as _, path::Path, sync::Arc, time::Duration};
 
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -98,7 +90,8 @@ pub async fn run(config: Config, metrics: Metrics, stop: CancellationToken, read
     let access = Access::new(&config, config.http.listen);
     access.guard(config.http.listen).map_err(Error::Config)?;
     // The port first: whoever runs twice hears it before anything is opened.
-    let listener = TcpListener::bind(config.http.listen).await.map_err(|e| Error::Failed(format!("cannot listen on {}: {e}", config.http.listen)))?;
+    let listener =
+        TcpListener::bind(config.http.listen).await.map_err(|e| Error::Failed(format!("cannot listen on {}: {e}", config.http.listen)))?;
     let console = listener.local_addr().map_err(|e| Error::Failed(e.to_string()))?;
     let opened = open_store(&config).await?;
     let client = opened.client.clone();
@@ -137,7 +130,11 @@ pub async fn run(config: Config, metrics: Metrics, stop: CancellationToken, read
     let work = async {
         let sources = start_sources(&config, &ingestor, &intake, &metrics, &status, &feeding).await?;
         status.send_modify(|s| s.missing.retain(|m| *m != "reference"));
-        let demo = if config.demo { Some(demo::Runner::open(&config.data).map_err(|e| Error::Failed(format!("the demo's folder: {e}")))?) } else { None };
+        let demo = if config.demo {
+            Some(demo::Runner::open(&config.data).map_err(|e| Error::Failed(format!("the demo's folder: {e}")))?)
+        } else {
+            None
+        };
         if has(Role::Score) {
             progress.wait_for(|p| p.restored).await.map_err(|_| Error::Failed("scoring ended".to_owned()))?;
         }
@@ -200,7 +197,9 @@ pub async fn run(config: Config, metrics: Metrics, stop: CancellationToken, read
     match (failed, stopped.await) {
         (Some(e), _) => Err(e),
         (None, Ok(end)) => end,
-        (None, Err(_)) => Err(Error::Failed(format!("stopping took longer than {} s; the next start goes on from the last checkpoint", GRACE.as_secs()))),
+        (None, Err(_)) => {
+            Err(Error::Failed(format!("stopping took longer than {} s; the next start goes on from the last checkpoint", GRACE.as_secs())))
+        }
     }
 }
 
@@ -282,7 +281,9 @@ pub async fn open_store(config: &Config) -> Result<Opened, Error> {
             Opened { client: store::client(&running.access().store()), address: running.access().url(), embedded: Some(running) }
         }
         #[cfg(not(feature = "embedded"))]
-        Store::Embedded(_) => return Err(Error::Config("this filin was built without the embedded ClickHouse: set clickhouse.url".to_owned())),
+        Store::Embedded(_) => {
+            return Err(Error::Config("this filin was built without the embedded ClickHouse: set clickhouse.url".to_owned()));
+        }
     };
     let database = match &config.store {
         Store::Server(server) => server.database.as_str(),
@@ -426,7 +427,8 @@ async fn start_sources(
     }
     let mut rows = Rows::default();
     let mut topics = Vec::new();
-    for (kind, place) in [("users", &config.reference.users), ("clients", &config.reference.clients), ("orders", &config.reference.orders)] {
+    for (kind, place) in [("users", &config.reference.users), ("clients", &config.reference.clients), ("orders", &config.reference.orders)]
+    {
         match place {
             None => {}
             Some(config::Place::Topic(topic)) => topics.push((kind, topic.clone())),

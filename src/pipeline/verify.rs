@@ -30,7 +30,8 @@ impl Lines for LocalLines {
     async fn read(&mut self, partition: u32, after: Option<u64>, limit: usize) -> anyhow::Result<Vec<Read>> {
         let query = "SELECT seq, record FROM log WHERE partition = ? AND seq >= ? ORDER BY seq LIMIT 1 BY seq LIMIT ?";
         let from = after.map_or(0, |a| a + 1);
-        let found = self.0.query(query).bind(partition).bind(from).bind(limit).fetch_all::<(u64, String)>().await.map_err(store::Error::from)?;
+        let found =
+            self.0.query(query).bind(partition).bind(from).bind(limit).fetch_all::<(u64, String)>().await.map_err(store::Error::from)?;
         Ok(found.into_iter().map(|(offset, line)| Read { offset, line: line.into_bytes() }).collect())
     }
 }
@@ -177,7 +178,8 @@ pub async fn compare(client: &clickhouse::Client, log_id: &str, id: u32, scored:
     let expected: BTreeMap<_, _> =
         scored.alerts.iter().filter(|(_, r)| r.log_offset <= to).map(|(_, r)| ((r.alert_id.clone(), r.version), r.clone())).collect();
     let query = format!("SELECT ?fields FROM alerts FINAL WHERE {range}");
-    let found = store::unchecked(client).query(&query).bind(id).bind(from).bind(to).fetch_all::<AlertRow>().await.map_err(store::Error::from)?;
+    let found =
+        store::unchecked(client).query(&query).bind(id).bind(from).bind(to).fetch_all::<AlertRow>().await.map_err(store::Error::from)?;
     let stored = found.into_iter().map(|r| ((r.alert_id.clone(), r.version), r)).collect();
     if let Some(text) = first_difference("alert", &expected, &stored, |key| format!("{} version {}", key.0, key.1)) {
         return Ok(Some(text));

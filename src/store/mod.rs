@@ -69,7 +69,6 @@ pub fn client(options: &Options) -> clickhouse::Client {
         .with_database(&options.database)
         // A backfill may touch many months at once.
         .with_setting("max_partitions_per_insert_block", "0")
-
 }
 
 /// The same client for rows of alerts: the crate cannot read the type of a named tuple, so it must not ask for it. The order of

@@ -17,7 +17,23 @@ impl Company {
     fn make(root: &Path, managers: u32, days: u32) -> Self {
         let folder = root.join("company");
         let (managers, days, out) = (managers.to_string(), days.to_string(), folder.to_str().expect("a plain path").to_owned());
-        ended(filin(&["simulate", "--managers", &managers, "--days", &days, "--seed", "11", "--attacks", "--attack-from", "12", "--out", &out]), 0);
+        ended(
+            filin(&[
+                "simulate",
+                "--managers",
+                &managers,
+                "--days",
+                &days,
+                "--seed",
+                "11",
+                "--attacks",
+                "--attack-from",
+                "12",
+                "--out",
+                &out,
+            ]),
+            0,
+        );
         Self { folder }
     }
 
@@ -27,7 +43,10 @@ impl Company {
 
     fn reference(&self) -> [String; 6] {
         let flag = |f: &str, name: &str| [f.to_owned(), self.file(name)];
-        [flag("--users", "users.csv"), flag("--clients", "clients.csv"), flag("--orders", "orders.csv")].concat().try_into().expect("six words")
+        [flag("--users", "users.csv"), flag("--clients", "clients.csv"), flag("--orders", "orders.csv")]
+            .concat()
+            .try_into()
+            .expect("six words")
     }
 
     fn start(&self, data: &Path) -> Service {
@@ -101,9 +120,12 @@ fn pushed_events_give_the_alerts_of_a_replay() {
 fn twice(service: &Service) {
     let tables = ["events", "signals", "alerts", "manager_day", "manager_hour"];
     let look = || -> Vec<String> {
-        let mut seen: Vec<String> = tables.iter().map(|t| service.ask(&format!("SELECT count(), sum(cityHash64(*)) FROM filin.{t}"))).collect();
+        let mut seen: Vec<String> =
+            tables.iter().map(|t| service.ask(&format!("SELECT count(), sum(cityHash64(*)) FROM filin.{t}"))).collect();
         seen.push(service.ask("SELECT count(), sum(cityHash64(*)) FROM filin.alerts_latest"));
-        seen.push(service.ask("SELECT manager_alias, sum(records_out) AS n FROM filin.manager_day GROUP BY manager_alias ORDER BY n DESC, manager_alias"));
+        seen.push(service.ask(
+            "SELECT manager_alias, sum(records_out) AS n FROM filin.manager_day GROUP BY manager_alias ORDER BY n DESC, manager_alias",
+        ));
         seen
     };
     let before = look();
@@ -166,7 +188,10 @@ fn logged(service: &Service) -> u64 {
 
 /// Lines up to the newest checkpoints.
 fn service_saved(service: &Service) -> u64 {
-    number(service, "SELECT count() FROM log AS l INNER JOIN (SELECT partition, max(log_offset) AS o FROM checkpoints GROUP BY partition) AS c ON l.partition = c.partition WHERE l.seq <= c.o")
+    number(
+        service,
+        "SELECT count() FROM log AS l INNER JOIN (SELECT partition, max(log_offset) AS o FROM checkpoints GROUP BY partition) AS c ON l.partition = c.partition WHERE l.seq <= c.o",
+    )
 }
 
 fn number(service: &Service, sql: &str) -> u64 {
@@ -179,7 +204,9 @@ fn bad_input_is_answered_and_kept_and_the_rest_goes_on() {
     let root = tempfile::tempdir().expect("a folder");
     let service = Service::start(&root.path().join("data"), &[]);
     let event = |id: &str, time: &str, rest: &str| {
-        format!("{{\"id\":\"{id}\",\"time\":\"{time}\",\"source\":\"generic\",\"actor\":{{\"id\":\"somebody\"}},\"action\":\"view\"{rest}}}")
+        format!(
+            "{{\"id\":\"{id}\",\"time\":\"{time}\",\"source\":\"generic\",\"actor\":{{\"id\":\"somebody\"}},\"action\":\"view\"{rest}}}"
+        )
     };
     let good = event("good-1", "2026-03-01T10:00:00.000Z", "");
     let ahead = filin::event::Timestamp::from_millis(millis_now() + 11 * 60_000).to_string();
@@ -201,7 +228,12 @@ fn bad_input_is_answered_and_kept_and_the_rest_goes_on() {
     assert_eq!(status, 200, "{answer}");
     let answer: serde_json::Value = serde_json::from_str(&answer).expect("JSON");
     assert_eq!(answer["accepted"], 2, "{answer}");
-    let rejected: Vec<(u64, &str)> = answer["rejected"].as_array().expect("a list").iter().map(|r| (r["line"].as_u64().expect("a line"), r["code"].as_str().expect("a code"))).collect();
+    let rejected: Vec<(u64, &str)> = answer["rejected"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|r| (r["line"].as_u64().expect("a line"), r["code"].as_str().expect("a code")))
+        .collect();
     let expected = ["bad_json", "bad_time", "unknown_action", "missing_field", "future", "future", "before_2000", "bad_utf8", "too_long"];
     assert_eq!(rejected.len(), expected.len(), "{rejected:?}");
     for ((line, code), (i, expected)) in rejected.iter().zip(expected.iter().enumerate()) {
@@ -227,9 +259,23 @@ fn what_is_not_there_is_said_in_a_line() {
     let data = root.path().join("data");
     let service = Service::start(&data, &[]);
     // The port, then the folder.
-    let taken = text(ended(filin(&["run", "--listen", &service.console, "--clickhouse-listen", "127.0.0.1:0", "--data", root.path().join("b").to_str().expect("plain")]), 1));
+    let taken = text(ended(
+        filin(&[
+            "run",
+            "--listen",
+            &service.console,
+            "--clickhouse-listen",
+            "127.0.0.1:0",
+            "--data",
+            root.path().join("b").to_str().expect("plain"),
+        ]),
+        1,
+    ));
     assert!(taken.contains(&service.console), "{taken}");
-    let locked = text(ended(filin(&["run", "--listen", "127.0.0.1:0", "--clickhouse-listen", "127.0.0.1:0", "--data", data.to_str().expect("plain")]), 1));
+    let locked = text(ended(
+        filin(&["run", "--listen", "127.0.0.1:0", "--clickhouse-listen", "127.0.0.1:0", "--data", data.to_str().expect("plain")]),
+        1,
+    ));
     assert!(locked.contains("locked"), "{locked}");
     service.stop();
     // A server that is not there, a broker that is not there, a key that is not known: all at once in one line each.
@@ -240,7 +286,17 @@ fn what_is_not_there_is_said_in_a_line() {
     std::fs::write(&config, "[alerts]\nbudgett = 2\n[pipeline]\nflush_ms = \"soon\"\n").expect("written");
     let wrong = text(ended(filin(&["run", "--config", config.to_str().expect("plain")]), 2));
     assert!(wrong.contains("alerts.budgett") && wrong.contains("pipeline.flush_ms"), "{wrong}");
-    let missing = filin(&["run", "--listen", "127.0.0.1:0", "--clickhouse-listen", "127.0.0.1:0", "--users", "/nowhere/users.csv", "--data", root.path().join("c").to_str().expect("plain")]);
+    let missing = filin(&[
+        "run",
+        "--listen",
+        "127.0.0.1:0",
+        "--clickhouse-listen",
+        "127.0.0.1:0",
+        "--users",
+        "/nowhere/users.csv",
+        "--data",
+        root.path().join("c").to_str().expect("plain"),
+    ]);
     let missing = text(ended(missing, 1));
     assert!(missing.contains("/nowhere/users.csv"), "{missing}");
 }
@@ -268,7 +324,9 @@ fn the_demo_alerts_on_a_labelled_attack() {
             Some(service.ask(&sql)).filter(|id| !id.is_empty())
         })
     });
-    let evidence = format!("SELECT count() FROM filin.events WHERE concat(source, '/', id) IN (SELECT arrayJoin(event_ids) FROM filin.alerts WHERE alert_id = '{found}')");
+    let evidence = format!(
+        "SELECT count() FROM filin.events WHERE concat(source, '/', id) IN (SELECT arrayJoin(event_ids) FROM filin.alerts WHERE alert_id = '{found}')"
+    );
     assert!(service.count(&evidence) > 0);
     let (status, page) = service.http("GET", "/", b"");
     assert!(status == 200 && page.contains("Filin"));
