@@ -156,12 +156,14 @@ words! {
     }
 }
 
+#[expect(clippy::derivable_impls, reason = "the macro that makes the words knows no default")]
 impl Default for Owner {
     fn default() -> Self {
         Self::Unknown
     }
 }
 
+#[expect(clippy::derivable_impls, reason = "the macro that makes the words knows no default")]
 impl Default for Address {
     fn default() -> Self {
         Self::None

@@ -272,12 +272,14 @@ words! {
     }
 }
 
+#[expect(clippy::derivable_impls, reason = "the macro that makes the words knows no default")]
 impl Default for Outcome {
     fn default() -> Self {
         Self::Success
     }
 }
 
+#[expect(clippy::derivable_impls, reason = "the macro that makes the words knows no default")]
 impl Default for ActorKind {
     fn default() -> Self {
         Self::User

@@ -78,7 +78,7 @@ pub enum Appender {
 /// Reads the log.
 pub enum Reader {
     /// Table `log`.
-    Local(local::Reader),
+    Local(Box<local::Reader>),
     /// Topic `filin.log`.
     #[cfg(feature = "kafka")]
     Kafka(kafka::Reader),

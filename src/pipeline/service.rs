@@ -387,7 +387,7 @@ async fn open_log(config: &Config, client: &clickhouse::Client) -> Result<Log, E
     let partitions = known_partitions.unwrap_or(log::DEFAULT_PARTITIONS);
     state::set_meta(client, "partitions", &partitions.to_string()).await?;
     let (appender, reader, writer) = log::local::open(client.clone(), partitions).await?;
-    Ok((id, partitions, Appender::Local(appender), Reader::Local(reader), Box::pin(writer)))
+    Ok((id, partitions, Appender::Local(appender), Reader::Local(Box::new(reader)), Box::pin(writer)))
 }
 
 /// What the configuration says about each tenant, as the engine reads it.
