@@ -1,6 +1,6 @@
 //! Filin's own events, as clients send them: taken as they are, checked field by field.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use serde_json::{Map, Value};
 
@@ -59,10 +59,9 @@ pub(super) fn event(element: Map<String, Value>, binding: &Binding, notes: &mut 
     // Unknown fields, at any level: what the source itself put into `attrs` comes first.
     attrs.extend(given.into_iter().flatten().filter(|(_, v)| !is_absent(v)));
     let mut keep = |(key, value): (String, Value), notes: &mut Vec<String>| {
-        if attrs.contains_key(&key) {
-            notes.push(key);
-        } else {
-            attrs.insert(key, value);
+        match attrs.entry(key) {
+            Entry::Occupied(known) => notes.push(known.key().clone()),
+            Entry::Vacant(free) => drop(free.insert(value)),
         }
     };
     let mut twice = Vec::new();

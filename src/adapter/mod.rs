@@ -112,7 +112,7 @@ trait Format: Send + Sync {
 struct Around<'a> {
     binding: &'a Binding,
     /// Headers and key of the record, for the formats that carry something there.
-    #[cfg_attr(not(test), expect(dead_code, reason = "read by envelopes"))]
+    #[expect(dead_code, reason = "read by the envelopes that come with further formats")]
     raw: &'a Raw<'a>,
 }
 

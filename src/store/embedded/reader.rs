@@ -158,12 +158,12 @@ fn selects(statement: &Statement<'_>, known: &Known) -> Result<Vec<Vec<u8>>, Exc
     let tokens = &statement.tokens[..];
     let text = statement.without_format();
     let from = |token: Token| text.get(token.start..).unwrap_or_default().to_vec();
-    let begins = |&token: &Token| ["SELECT", "WITH"].iter().any(|k| statement.is(token, k)) || statement.text(token) == b"(";
+    let begins = |token: &Token| ["SELECT", "WITH"].iter().any(|k| statement.is(*token, k)) || statement.text(*token) == b"(";
     let mut selects = views(statement)?;
     match statement.verb {
         Verb::Select => selects.push(text),
         Verb::Explain => {
-            let at = tokens.iter().position(|token| begins(token)).ok_or_else(|| denied("this EXPLAIN"))?;
+            let at = tokens.iter().position(begins).ok_or_else(|| denied("this EXPLAIN"))?;
             let options = tokens.get(1..at).unwrap_or_default();
             let mut value = false;
             for &token in options {
