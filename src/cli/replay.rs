@@ -310,12 +310,12 @@ fn from_log(args: &Args, config: &Config) -> anyhow::Result<ExitCode> {
 }
 
 #[cfg(feature = "embedded")]
-fn live(config: &Config) -> Option<clickhouse::Client> {
+pub(super) fn live(config: &Config) -> Option<clickhouse::Client> {
     matches!(config.store, Store::Embedded(_)).then(|| store::embedded::access(&config.data)).flatten().map(|a| store::client(&a.store()))
 }
 
 #[cfg(not(feature = "embedded"))]
-fn live(_: &Config) -> Option<clickhouse::Client> {
+pub(super) fn live(_: &Config) -> Option<clickhouse::Client> {
     None
 }
 
