@@ -168,7 +168,8 @@ impl<W: Write> Work<W> {
             bar.set_position(lines.read());
         };
         decoder.end(&mut out);
-        self.take(&bar, &name, next, &mut out)?;
+        // What never ends is told at the last line.
+        self.take(&bar, &name, next.saturating_sub(1), &mut out)?;
         bar.finish_and_clear();
         read.map_err(|e: file::Error| e.into())
     }
