@@ -295,7 +295,7 @@ fn from_log(args: &Args, config: &Config) -> anyhow::Result<ExitCode> {
         .block_on(async {
             // Beside a live instance the log is read through its listener.
             let live = live(config);
-            let opened = if live.is_none() { Some(service::open_store(config).await?) } else { None };
+            let opened = if live.is_none() { Some(service::open_store(&on_a_free_port(config)).await?) } else { None };
             let client = live.or_else(|| opened.as_ref().map(|o| o.client.clone())).expect("one of them");
             let done = score_log(args, config, &client, &alias, &mut output).await;
             if let Some(opened) = opened {
@@ -317,6 +317,15 @@ pub(super) fn live(config: &Config) -> Option<clickhouse::Client> {
 #[cfg(not(feature = "embedded"))]
 pub(super) fn live(_: &Config) -> Option<clickhouse::Client> {
     None
+}
+
+/// Nobody else needs to reach the engine that a replay opens for itself.
+fn on_a_free_port(config: &Config) -> Config {
+    let mut config = config.clone();
+    if let Store::Embedded(embedded) = &mut config.store {
+        embedded.listen.set_port(0);
+    }
+    config
 }
 
 async fn score_log(args: &Args, config: &Config, client: &clickhouse::Client, alias: &Alias, output: &mut Output) -> anyhow::Result<bool> {
