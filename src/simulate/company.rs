@@ -1,6 +1,7 @@
 //! The made-up company as a whole: people, teams, and whose client is whose on a date.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
 
 use jiff::tz::TimeZone;
 
@@ -36,6 +37,9 @@ pub(super) struct Company {
     zones: Vec<TimeZone>,
     /// Per person: from when on which clients are theirs.
     books: Vec<Vec<(Date, Vec<usize>)>>,
+    /// Per person: the territories they took over, by place in `moves`.
+    taken: Vec<Vec<usize>>,
+    base: OnceLock<Vec<usize>>,
     /// Later owners of the few clients that change hands.
     owners: BTreeMap<usize, Vec<(Date, usize)>>,
 }
@@ -86,7 +90,7 @@ impl Company {
             }
         }
         let zones = CITIES.iter().map(|c| TimeZone::get(c.zone).unwrap_or(TimeZone::UTC)).collect();
-        let books = people.iter().map(|p| vec![(Date(i32::MIN), first_book(p, &teams, &people))]).collect();
+        let books: Vec<_> = people.iter().map(|p| vec![(Date(i32::MIN), first_book(p, &teams, &people))]).collect();
         let mut company = Self {
             seed,
             start: shape.start,
@@ -96,6 +100,8 @@ impl Company {
             people,
             moves: Vec::new(),
             zones,
+            taken: vec![Vec::new(); books.len()],
+            base: OnceLock::new(),
             books,
             owners: BTreeMap::new(),
         };
@@ -143,6 +149,9 @@ impl Company {
         for c in &clients {
             self.owners.entry(*c).or_default().push((date, to));
         }
+        if territory {
+            self.taken[to].push(self.moves.len());
+        }
         self.moves.push(Move { date, to, clients, territory });
     }
 
@@ -180,11 +189,18 @@ impl Company {
         format!("{}{digits:07}", CITIES[self.teams[self.people[client / PER_PERSON].team].city].prefix)
     }
 
+    /// A territory that this person took over within the last so many days.
+    pub(super) fn taken_over(&self, idx: usize, date: Date, days: i32) -> Option<&Move> {
+        self.taken[idx].iter().map(|m| &self.moves[*m]).find(|m| (0..days).contains(&(date.0 - m.date.0)))
+    }
+
     /// Every client of the base, decoys included, in the order of their ids.
-    pub(super) fn base(&self) -> Vec<usize> {
-        let mut all: Vec<(String, usize)> = self.clients().map(|c| (self.client_id(c), c)).collect();
-        all.sort_unstable();
-        all.into_iter().map(|(_, c)| c).collect()
+    pub(super) fn base(&self) -> &[usize] {
+        self.base.get_or_init(|| {
+            let mut all: Vec<(String, usize)> = self.clients().map(|c| (self.client_id(c), c)).collect();
+            all.sort_unstable();
+            all.into_iter().map(|(_, c)| c).collect()
+        })
     }
 
     fn clients(&self) -> impl Iterator<Item = usize> {

@@ -185,8 +185,7 @@ impl<'a> Pen<'a> {
         let start = self.out.len();
         let weights = self.weights();
         let campaign = calendar::campaign(self.company.seed, self.person.team, self.date).filter(|_| self.person.role != Role::Admin);
-        let handed =
-            self.company.moves.iter().find(|m| m.territory && m.to == self.person.idx && (0..4).contains(&(self.date.0 - m.date.0)));
+        let handed = self.company.taken_over(self.person.idx, self.date, 4);
         let mut n = 0_usize;
         while real(self.out.len() - start) < block.goal {
             let k = key.of("task").at(n);

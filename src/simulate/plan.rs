@@ -29,6 +29,8 @@ pub(super) struct Attack {
 pub(super) struct Plan {
     pub(super) company: Company,
     pub(super) attacks: Vec<Attack>,
+    /// Attacks of a person, by place in `attacks`.
+    of_person: BTreeMap<usize, Vec<usize>>,
 }
 
 /// A place in the sequence of attacks, before somebody is found for it.
@@ -52,7 +54,9 @@ impl Plan {
         let last = day(options.days - 1);
         let mut shape =
             Shape { managers: options.managers, seed: options.seed, start: options.start, until: last, layout, exits: BTreeMap::new() };
-        let Some(from) = options.attack_from else { return Self { company: Company::new(&shape), attacks: Vec::new() } };
+        let Some(from) = options.attack_from else {
+            return Self { company: Company::new(&shape), attacks: Vec::new(), of_person: BTreeMap::new() };
+        };
         let far = Company::new(&Shape { until: day(options.days + AHEAD), ..shape.clone() });
         let slots = slots(&far, options.managers, day(from), day(options.days + AHEAD));
 
@@ -85,13 +89,20 @@ impl Plan {
             attacks.push(Attack { n: slot.n, scenario: slot.scenario, strength: slot.strength, idx, from, level, chance: slot.chance });
         }
         attacks.retain(|a| a.from <= last);
-        Self { company: Company::new(&shape), attacks }
+        let mut of_person: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for (i, a) in attacks.iter().enumerate() {
+            of_person.entry(a.idx).or_default().push(i);
+        }
+        Self { company: Company::new(&shape), attacks, of_person }
     }
 
     /// All that happens in this person's name on a local date.
     pub(super) fn day(&self, idx: usize, date: Date, gather: &mut Gather) -> Vec<Event> {
         let mut events = self.company.honest_day(idx, date);
-        for a in self.attacks.iter().filter(|a| a.idx == idx && (a.from..later(a.from, a.scenario.days(a.strength))).contains(&date)) {
+        for a in self.of_person.get(&idx).into_iter().flatten().map(|i| &self.attacks[*i]) {
+            if !(a.from..later(a.from, a.scenario.days(a.strength))).contains(&date) {
+                continue;
+            }
             let Some(act) = a.act(&self.company, date) else { continue };
             if a.scenario == Scenario::UnrelatedQuiet {
                 for (time, id, leak) in replace_quietly(&self.company, &act, &mut events) {
