@@ -4,11 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use filin::source::kafka::{Batch, Error, Record, Source, Value, start};
 use rdkafka::{
+    Offset, TopicPartitionList,
+    admin::AdminOptions,
     message::{Header, OwnedHeaders},
     producer::FutureRecord,
 };
 
-use super::{configured, delete_topic, kafka, make_topic, produce, producer, soon};
+use super::{admin, configured, delete_topic, kafka, make_topic, produce, producer, soon};
 use filin::ops::config::Kafka;
 
 fn source(kafka: &Kafka, topic: &str) -> Source {
@@ -137,6 +139,31 @@ async fn a_topic_may_come_later_and_be_made_anew() {
     let after = next(&mut source).await;
     assert_eq!((after.last(), text(&after.records[0])), (0, "7"), "it is read from its beginning");
     assert_ne!(after.topic_id, before.topic_id, "and its offsets are others");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_committed_place_whose_records_are_gone_is_passed() {
+    let (kafka, topic) = (kafka("raw-gone"), "raw-gone");
+    make_topic(topic, 1, &[]).await;
+    write(topic, 0, 0..8).await;
+    let mut first = source(&kafka, topic);
+    let name = next(&mut first).await.topic;
+    first.committer().commit(&name, 0, 1);
+    drop(first);
+    let mut head = TopicPartitionList::new();
+    head.add_partition_offset(topic, 0, Offset::Offset(5)).unwrap();
+    admin().delete_records(&head, &AdminOptions::new()).await.unwrap();
+
+    let mut second = source(&kafka, topic);
+    assert_eq!(read(&mut second, 3).await.iter().map(|(_, r)| text(r)).collect::<Vec<_>>(), ["5", "6", "7"]);
+    let committer = second.committer();
+    committer.commit(&name, 0, 7);
+    // Behind the last, so it moves nothing.
+    committer.commit(&name, 0, 6);
+    drop(second);
+    let mut third = source(&kafka, topic);
+    write(topic, 0, 8..9).await;
+    assert_eq!(next(&mut third).await.last(), 8);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -213,7 +213,8 @@ impl<M> Work<M> {
                     // Whoever owns it now is further.
                     let Some(p) = self.partitions.get_mut(&place) else { continue };
                     p.done = p.done.max(Some(next));
-                    p.commit = Some(next);
+                    // Never back: batches of a partition may be done in another order than they are answered.
+                    p.commit = Some(next).max(p.commit).max(p.sent);
                 }
             }
         }
@@ -325,7 +326,7 @@ impl<M> Work<M> {
                 }
                 Err((name, _)) if !news.contains(&name) => {}
                 Err((name, RDKafkaErrorCode::UnknownTopicOrPartition)) => {
-                    tracing::warn!(topic = name, "the topic is not there; waiting for it")
+                    tracing::warn!(topic = name, "the topic is not there; waiting for it");
                 }
                 Err((name, code)) => self.trouble(Some(&Place::new(&name, 0)), &KafkaError::MetadataFetch(code)),
             }
@@ -365,9 +366,12 @@ impl<M> Work<M> {
             let Some(p) = self.partitions.get_mut(&place) else { continue };
             p.next = if let Offset::Offset(next) = offset { next } else { 0 };
             (p.start, p.delivered) = (None, p.next);
-            if matches!(from, From::Asked(Start::Committed)) {
-                p.done = Some(p.next);
-            }
+            // Offsets of a topic made anew start again; what was committed before is not compared with them.
+            (p.commit, p.sent) = (p.commit.filter(|c| *c <= p.next), p.sent.filter(|c| *c <= p.next));
+            p.done = match from {
+                From::Asked(Start::Committed) => Some(p.next),
+                _ => p.done.map(|d| d.min(p.next)),
+            };
             p.topic_id = self.ids.get(&*place.topic).cloned().unwrap_or_default();
         }
     }
@@ -378,9 +382,7 @@ impl<M> Work<M> {
             return Ok(BTreeMap::new());
         }
         let names: BTreeSet<&str> = places.iter().map(|p| &*p.topic).collect();
-        for topic in describe(self.consumer.client(), &names.into_iter().collect::<Vec<_>>())?.into_iter().flatten() {
-            self.ids.insert(topic.name, topic.id.into());
-        }
+        self.identify(&names.into_iter().collect::<Vec<_>>())?;
         let mut asked = TopicPartitionList::new();
         for place in places {
             asked.add_partition(&place.topic, place.partition);
@@ -397,9 +399,16 @@ impl<M> Work<M> {
         Ok(committed)
     }
 
+    fn identify(&mut self, topics: &[&str]) -> KafkaResult<()> {
+        let found = describe(self.consumer.client(), topics)?;
+        self.ids.extend(found.into_iter().flatten().map(|t| (t.name, t.id.into())));
+        Ok(())
+    }
+
     /// Where to go on when the brokers do not have what comes next; nowhere when that would be wrong.
     fn lost(&mut self, place: &Place) -> KafkaResult<Option<Offset>> {
         let (low, high) = self.consumer.fetch_watermarks(&place.topic, place.partition, ANSWER)?;
+        self.identify(&[&place.topic])?;
         let Some(p) = self.partitions.get_mut(place) else { return Ok(None) };
         let (topic, partition, next) = (&*place.topic, place.partition, p.next);
         if next < low {
