@@ -26,7 +26,7 @@ pub struct Status {
     pub sources: Vec<SourceStatus>,
     /// Tenants whose logs are scored here.
     pub tenants: Vec<TenantStatus>,
-    /// Events that were given to the engine here.
+    /// Records of the log that were given to the engine here: events, those seen before among them, and changes of users.
     pub events: u64,
     /// Records appended to the log behind the last scored one.
     pub log_behind: u64,

@@ -102,8 +102,8 @@ impl Page {
                     span.facts { "Filin " (env!("CARGO_PKG_VERSION")) " · " (mode) " · " (t("up", "работает уже")) " " (self.lang.span(uptime)) }
                 }
                 dl.tiles {
-                    (self.tile(t("events scored", "событий оценено"), &self.lang.number(s.events), self.stored.as_ref().map(|(_, c)| {
-                        format!("{} {}", self.lang.number(c.events), t("in all kept days", "за все хранимые дни"))
+                    (self.tile(t("records scored", "записей оценено"), &self.lang.number(s.events), self.stored.as_ref().map(|(_, c)| {
+                        format!("{} {}", self.lang.number(c.events), t("events in all kept days", "событий за все хранимые дни"))
                     })))
                     (self.tile(t("managers", "менеджеров"), &self.stored.as_ref().map_or("–".to_owned(), |(_, c)| self.lang.number(c.managers)), None))
                     (self.tile(t("watermark", "время событий"), &watermark.map_or("–".to_owned(), |at| minute(at).replace(" UTC", "")),
@@ -176,20 +176,22 @@ impl Page {
                     @if let Some(team) = &a.team { " " span.team { (team) } }
                     span.when { time datetime=(a.time) { (minute(a.time)) } }
                 }
-                h2 { (self.lang.text(&a.summary)) }
-                @let reasons: Vec<_> = a.contributions.iter().filter_map(|c| c.sentence.as_ref()).collect();
-                @if let Some((first, more)) = reasons.split_first() {
-                    ul.reasons {
-                        li { (self.lang.text(first)) }
-                        @for reason in more.iter().take(2) { li { (self.lang.text(reason)) } }
-                    }
-                    @if more.len() > 2 {
-                        details #{ "why-" (a.alert_id) } {
-                            summary { (t("more reasons", "ещё причины")) " (" (more.len() - 2) ")" }
-                            ul.reasons { @for reason in &more[2..] { li { (self.lang.text(reason)) } } }
-                        }
+                @let reasons: Vec<&str> = a.contributions.iter().filter_map(|c| c.sentence.as_ref()).map(|s| self.lang.text(s)).collect();
+                // A summary begins with the strongest reason; what comes behind it is said in smaller letters.
+                @let summary = self.lang.text(&a.summary);
+                @let lead = reasons.first().copied().filter(|first| summary.starts_with(first)).unwrap_or(summary);
+                h2 { (lead) }
+                @let reasons: Vec<&str> = reasons.into_iter().filter(|reason| *reason != lead).collect();
+                @let (shown, more) = reasons.split_at(reasons.len().min(3));
+                @if !shown.is_empty() { ul.reasons { @for reason in shown { li { (reason) } } } }
+                @if !more.is_empty() {
+                    details #{ "why-" (a.alert_id) } {
+                        summary { (t("more reasons", "ещё причины")) " (" (more.len()) ")" }
+                        ul.reasons { @for reason in more { li { (reason) } } }
                     }
                 }
+                @let rest = summary[lead.len()..].trim();
+                @if !rest.is_empty() { p.rest { (rest) } }
                 p.meta {
                     (t("score", "балл")) " " b { (format!("{:.1}", a.score)) }
                     " · " (t("records", "записей")) " " (self.lang.number(a.records))
