@@ -109,7 +109,7 @@ impl Found<'_> {
             score: shown(case.bits),
             summary: explain::summary(&findings, facts),
             contributions: findings.iter().map(|f| contribution(f, facts, case.is_spoken(f.bits))).collect(),
-            event_ids: day.evidence.references(case.spoken().fold(0, |set, f| set | 1 << f)),
+            event_ids: self.evidence(case),
             events_total: day.events,
             records: count(day.records()),
             clients: count(day.clients()),
@@ -117,6 +117,12 @@ impl Found<'_> {
             prior: "none".to_owned(),
             engine: super::VERSION.to_owned(),
         }
+    }
+
+    /// The events that raised what is spoken of; when a threshold fell below what a day had forgotten, the event itself.
+    fn evidence(&self, case: &Case) -> Vec<String> {
+        let found = self.day.evidence.references(case.spoken().fold(0, |set, f| set | 1 << f));
+        if found.is_empty() { vec![self.event.event.reference()] } else { found }
     }
 
     /// A detector reached a new whole nat.

@@ -23,9 +23,11 @@ const SMALLEST_ROLE: u32 = 5;
 /// Pools, histograms, novelty rates, thresholds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Class {
+    /// Which of the classes it is.
+    pub(super) index: usize,
     pub(super) pool: Pool,
     pub(super) roles: BTreeMap<Arc<str>, Pool>,
-    pub(super) role_size: BTreeMap<Arc<str>, u32>,
+    role_size: BTreeMap<Arc<str>, u32>,
     /// Of the behavioural detectors.
     pub(super) histograms: Box<[Histogram; RULE]>,
     pub(super) rates: Rates,
@@ -49,8 +51,9 @@ impl Class {
     }
 
     /// A class that has seen nothing.
-    pub(super) fn new(budget: f64) -> Self {
+    pub(super) fn new(index: usize, budget: f64) -> Self {
         let mut class = Self {
+            index,
             pool: Pool::new(2.0, 4.0),
             roles: BTreeMap::new(),
             role_size: BTreeMap::new(),
@@ -84,6 +87,14 @@ impl Class {
     /// The map of a detector; none while its histogram is too thin.
     pub(super) fn tail(&self, k: usize) -> Option<&Tail> {
         self.tails[k].as_ref()
+    }
+
+    /// How many managers each role has.
+    pub(super) fn set_sizes(&mut self, sizes: BTreeMap<Arc<str>, u32>) {
+        if self.role_size != sizes {
+            self.role_size = sizes;
+            self.touch();
+        }
     }
 
     /// The pool of a role; none when too few have it.

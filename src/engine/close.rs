@@ -29,7 +29,7 @@ const SUSPICIOUS: f64 = 9.0;
 const SEASON: usize = 5;
 /// No more dates than these are kept, whatever the zones.
 const KEPT_DATES: i32 = 8;
-/// Below this peak a closed day forgets its evidence: late events that raise an alert bring their own.
+/// Below this peak (and its threshold) a closed day forgets its evidence: late events that raise an alert bring their own.
 const QUIET_PEAK: f64 = 3.0;
 
 impl Tenant {
@@ -62,7 +62,7 @@ impl Tenant {
             }
         }
         for (class, sizes) in self.shared.classes.iter_mut().zip(sizes) {
-            class.role_size = sizes;
+            class.set_sizes(sizes);
         }
         self.forget(date);
     }
@@ -133,13 +133,15 @@ fn close_class(class: &mut Class, roster: &mut Roster, pairs: &[(usize, usize)],
             }
         }
         day.closed = true;
-        if day.peak < QUIET_PEAK {
+        if day.peak < class.theta[0].min(QUIET_PEAK) {
             day.evidence.clear();
         }
         let (date, in_class, bin, incident) = (day.date, day.class, budget::bin(day.peak), day.incident);
+        let manager = roster.change(pair.0);
+        manager.stale();
         if !incident {
             peaks.push(bin);
-            roster.change(pair.0).calibrate(date, in_class, bin);
+            manager.calibrate(date, in_class, bin);
         }
     }
     if let Some((n, i)) = pairs.first() {

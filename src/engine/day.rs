@@ -47,7 +47,7 @@ pub(super) struct Day {
     /// Per family the greatest s, and its exponential.
     #[serde(skip)]
     pub(super) v: [f64; FAMILIES],
-    #[serde(skip)]
+    #[serde(skip, default = "silent")]
     pub(super) weight: [f64; FAMILIES],
     #[serde(skip)]
     pub(super) generation: u64,
@@ -98,6 +98,11 @@ pub(super) struct Counts {
     pub(super) rolled: bool,
 }
 
+/// Weights of families that have nothing to say.
+fn silent() -> [f64; FAMILIES] {
+    [1.0; FAMILIES]
+}
+
 impl Day {
     /// A day that begins.
     pub(super) fn new(date: Date, class: usize, post: Post, closed: bool) -> Self {
@@ -113,7 +118,7 @@ impl Day {
             r: [0.0; DETECTORS],
             s: [0.0; DETECTORS],
             v: [0.0; FAMILIES],
-            weight: [1.0; FAMILIES],
+            weight: silent(),
             generation: 0,
             peak: 0.0,
             rules: Rules::default(),

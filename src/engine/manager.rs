@@ -60,6 +60,7 @@ pub(super) struct Baseline {
 /// What is expected of a day, and for which state of the class and role that was computed.
 #[derive(Clone, Debug)]
 pub(super) struct Expected {
+    class: usize,
     generation: u64,
     role: Arc<str>,
     pub(super) hurdle: hurdle::Expected,
@@ -118,13 +119,18 @@ impl Manager {
         if self.last_day.is_none_or(|last| day.date > last) {
             if self.role.as_ref().is_some_and(|role| *role != day.post.role) {
                 self.base.change_role();
-                self.days.iter_mut().for_each(|d| d.generation = 0);
+                self.stale();
             }
             (self.role, self.class, self.last_day) = (Some(day.post.role.clone()), day.class, Some(day.date));
         }
         let at = self.days.partition_point(|d| d.date < day.date);
         self.days.insert(at, day);
         at
+    }
+
+    /// The baseline changed: what was recalibrated with it is to be computed anew, also for days of the other class.
+    pub(super) fn stale(&mut self) {
+        self.days.iter_mut().for_each(|d| d.generation = 0);
     }
 
     /// A day enters the calibration set.
@@ -146,12 +152,14 @@ impl Manager {
 impl Baseline {
     /// Computes what is expected of a day in this role, unless that is at hand.
     pub(super) fn expect(&mut self, class: &Class, role: &Arc<str>) {
-        let known = |e: &Expected| e.generation == class.generation() && (Arc::ptr_eq(&e.role, role) || e.role == *role);
+        let known =
+            |e: &Expected| e.class == class.index && e.generation == class.generation() && (Arc::ptr_eq(&e.role, role) || e.role == *role);
         if self.expected.as_deref().is_some_and(known) {
             return;
         }
         let peers = class.peers(role);
         self.expected = Some(Box::new(Expected {
+            class: class.index,
             generation: class.generation(),
             role: role.clone(),
             hurdle: hurdle::Expected::of(&self.hurdle, &class.pool, peers),

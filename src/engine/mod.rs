@@ -38,6 +38,8 @@ mod surprise;
 mod team;
 mod tenant;
 mod terms;
+#[cfg(test)]
+mod tests;
 mod trace;
 
 pub use effect::{AlertVersion, Contribution, Effect, Lateness, ManagerDay, ManagerHour, Severity, Signal, Subject, SubjectKind, Text};

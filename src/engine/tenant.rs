@@ -66,7 +66,7 @@ impl Tenant {
         let policy = Policy::default();
         let budget = Terms::of(&policy).budget;
         let shared = Shared {
-            classes: std::array::from_fn(|_| Class::new(budget)),
+            classes: std::array::from_fn(|c| Class::new(c, budget)),
             teams: Teams::default(),
             everybody: Everybody::default(),
             origins: Origins::default(),
@@ -146,12 +146,13 @@ impl Tenant {
     }
 
     fn adopt(&mut self, policy: &Policy) {
-        if self.policy == *policy {
+        let terms = Terms::of(policy);
+        let policy = Policy { budget: terms.budget, ..policy.clone() };
+        if self.policy == policy {
             return;
         }
-        self.policy = policy.clone();
-        self.terms = Terms::of(policy);
-        self.calendar.reset(&policy.zone, self.terms.lateness_ms);
+        self.calendar.reset(&policy.zone, terms.lateness_ms);
+        (self.policy, self.terms) = (policy, terms);
         self.people.settle(&mut self.calendar);
         for c in 0..CLASSES {
             self.set_threshold(c);

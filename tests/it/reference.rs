@@ -213,3 +213,65 @@ fn company() {
 fn drip() {
     compare("drip");
 }
+
+/// A store of checkpoints that writes only what is called changed.
+#[derive(Default)]
+struct Saved {
+    managers: BTreeMap<String, Vec<u8>>,
+    seen: Vec<(u64, Timestamp)>,
+}
+
+impl Saved {
+    fn save(&mut self, tenant: &mut Tenant) -> Vec<u8> {
+        for id in tenant.changed_managers() {
+            let bytes = tenant.manager_snapshot(&id);
+            self.managers.insert(id, bytes);
+        }
+        tenant.mark_clean();
+        tenant.snapshot()
+    }
+}
+
+/// A stream's effects and its tenant at the end, with a restart before every `every`th record.
+fn restarted(records: &[Record], every: usize) -> (Vec<Effect>, Tenant, Saved) {
+    let (mut tenant, mut effects, mut saved) = (Tenant::new("default"), Vec::new(), Saved::default());
+    for (i, record) in records.iter().enumerate() {
+        if i % every == every - 1 {
+            let shared = saved.save(&mut tenant);
+            tenant = Tenant::restore(&shared, saved.managers.clone()).expect("its own snapshot");
+            tenant.remember(saved.seen.iter().copied());
+        }
+        let from = effects.len();
+        tenant.apply(record, &mut effects);
+        if let (Record::Event(e), Some(Effect::Stored { .. })) = (record, effects.get(from)) {
+            saved.seen.push((e.event.dedup_hash(), e.event.time));
+        }
+    }
+    (effects, tenant, saved)
+}
+
+#[test]
+fn restarts_change_nothing() {
+    for (stream, every) in [("minimal", 7), ("company", 61), ("company", 397), ("drip", 211)] {
+        let records = records(stream);
+        let (effects, mut tenant, mut saved) = restarted(&records, usize::MAX);
+        let (effects_cut, mut cut, mut saved_cut) = restarted(&records, every);
+        let first = effects.iter().zip(&effects_cut).find(|(a, b)| a != b);
+        assert!(first.is_none() && effects.len() == effects_cut.len(), "{stream}, a restart every {every} records: {first:?}");
+        assert_eq!(saved.save(&mut tenant), saved_cut.save(&mut cut), "{stream}: what managers share");
+        assert_eq!(saved.managers, saved_cut.managers, "{stream}: managers");
+    }
+}
+
+/// DETECTION.md §12: p50 6 KiB, p99 16 KiB.
+#[test]
+fn states_are_small() {
+    let mut sizes = Vec::new();
+    for stream in ["company", "drip"] {
+        let (_, tenant, _) = restarted(&records(stream), usize::MAX);
+        sizes.extend(tenant.managers().iter().map(|id| tenant.manager_snapshot(id).len()));
+    }
+    sizes.sort_unstable();
+    let (middle, most) = (sizes[sizes.len() / 2], sizes[sizes.len() - 1]);
+    assert!(middle <= 6 * 1024 && most <= 16 * 1024, "{middle} and {most} bytes: {sizes:?}");
+}

@@ -1,0 +1,302 @@
+//! Properties of the whole engine, over logs that nobody would write by hand.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::{
+    directory::{User, When},
+    event::{
+        Action, Actor, ActorKind, Address, Call, Change, Channel, DAY_MS, Date, Direction, Enrich, Enriched, Event, NamedClient, Object,
+        Origin, Outcome, Owner, Place, Query, Related, Tier, Timestamp,
+    },
+};
+
+/// What a record of a made-up log is made from.
+type Seed = (u8, u8, u8, i64, u32, u64);
+
+fn seeds(n: std::ops::Range<usize>) -> impl Strategy<Value = Vec<Seed>> {
+    // Mostly some minutes further, at times hours or days, at times back.
+    let step = prop_oneof![8 => 0..40_i64, 4 => 100..700_i64, 1 => 1000..6000_i64, 1 => -6000..0_i64];
+    let records = prop_oneof![8 => 0..30_u32, 2 => 0..3000_u32, 1 => Just(u32::MAX)];
+    prop::collection::vec((0..8_u8, any::<u8>(), any::<u8>(), step, records, any::<u64>()), n)
+}
+
+const PEOPLE: [&str; 8] = ["anna", "boris", "vera", "gleb", "dina", "egor", "zoya", "ghost"];
+
+/// Rows of the people, then what the seeds say: mostly events, a few verdicts, rows and policies.
+fn log(seeds: &[Seed]) -> Vec<Record> {
+    let mut records = vec![Record::Policy(Policy { zone: "Europe/Moscow".to_owned(), budget: 20.0, ..Policy::default() })];
+    for (i, id) in PEOPLE.iter().take(7).enumerate() {
+        records.push(Record::User(Box::new(row(id, i, None))));
+    }
+    let mut t = Timestamp::parse("2026-03-20T06:00:00Z").expect("a time");
+    for (i, seed) in seeds.iter().enumerate() {
+        let (who, what, how, step, n, entropy) = *seed;
+        let before = t;
+        t = t.plus(step * 60_000);
+        records.push(match entropy % 64 {
+            0 => Record::User(Box::new(row(PEOPLE[usize::from(who % 7)], usize::from(what), Some(t.plus(-DAY_MS))))),
+            1 => Record::Verdict(verdict(who, what, t)),
+            2 if what % 4 == 0 => Record::Policy(policy(how, n)),
+            3 => Record::Tick(Tick { at: t }),
+            // A second delivery.
+            5 if i >= 16 => records[records.len() - usize::from(what % 16) - 1].clone(),
+            _ => Record::Event(Box::new(event(i, who, what, how, n, entropy, t))),
+        });
+        if step < 0 {
+            t = before;
+        }
+    }
+    records
+}
+
+fn row(id: &str, i: usize, since: Option<Timestamp>) -> User {
+    User {
+        id: id.to_owned(),
+        valid_from: since,
+        team: [Some("a"), Some("b"), None][i % 3].map(str::to_owned),
+        role: [Some("sales"), Some("sales"), Some("lead"), None][i % 4].map(str::to_owned),
+        time_zone: ["Europe/Moscow", "America/New_York", "Asia/Kathmandu", "Mars/Base"].get(i % 5).map(|z| (*z).to_owned()),
+        schedule: (!i.is_multiple_of(3)).then(|| "Mo-Fr 09:00-18:00".to_owned()),
+        notice_at: (i % 7 == 6).then(|| When::Instant(Timestamp::parse("2026-03-25").expect("a date"))),
+        terminated_at: (i % 11 == 10).then(|| Date::parse("2026-03-28").map(When::Day)).flatten(),
+        kind: (i % 13 == 12).then_some(ActorKind::Integration),
+        ..User::default()
+    }
+}
+
+fn verdict(who: u8, what: u8, t: Timestamp) -> Verdict {
+    Verdict {
+        alert_id: String::new(),
+        manager: PEOPLE[usize::from(who)].to_owned(),
+        days: (0..3).map(|back| Date(i32::try_from(t.millis() / DAY_MS).expect("a date") - back)).collect(),
+        verdict: VerdictKind::ALL[usize::from(what) % 3],
+        drip: vec!["c_rec".to_owned(), "nonsense".to_owned()],
+        at: t,
+        by: "vera".to_owned(),
+    }
+}
+
+fn policy(how: u8, n: u32) -> Policy {
+    let off = |id: &str| (id.to_owned(), ControlPolicy { enabled: false });
+    Policy {
+        zone: ["Europe/Moscow", "Asia/Tokyo", "nowhere"][usize::from(how) % 3].to_owned(),
+        budget: [20.0, 1.0, f64::NAN, -1.0][usize::from(how) % 4],
+        lateness_h: n % 60,
+        controls: if how % 2 == 0 { [off("chunked_export"), off("leaver_active")].into() } else { BTreeMap::new() },
+    }
+}
+
+fn event(i: usize, who: u8, what: u8, how: u8, n: u32, entropy: u64, time: Timestamp) -> Enriched {
+    let bit = |b: u32| entropy >> b & 1 == 1;
+    let manager = PEOPLE[usize::from(who)].to_owned();
+    let action = Action::ALL[usize::from(what) % Action::ALL.len()];
+    let text = |prefix: &str, n: u64| Some(format!("{prefix}{n}"));
+    let place = Place {
+        ip: text("198.51.100.", entropy >> 8 & 3).filter(|_| bit(12)).or_else(|| text("2001:db8::", entropy >> 8 & 0xffff)),
+        country: Some(if bit(13) && bit(14) && bit(15) { "NL" } else { "RU" }.to_owned()),
+        asn: bit(16).then_some(u32::from(how % 5)),
+        user_agent: text("Agent/", entropy >> 20 & 7),
+        device: text("d", entropy >> 24 & 3).filter(|_| bit(17)),
+        ..Place::default()
+    };
+    let clients = if n % 97 == 0 { 700 } else { entropy >> 28 & 3 };
+    let client = |j: u64| NamedClient {
+        h: crate::event::client_hash(&((entropy >> 32) % 50 * 7 + j).to_string()),
+        owner: Owner::ALL[usize::from(how) % Owner::ALL.len()],
+        tier: bit(40).then_some(Tier::Key),
+        related: (how % 5 == 0).then_some(Related::OpenOrder),
+        ..NamedClient::default()
+    };
+    Enriched {
+        event: Event {
+            id: i.to_string(),
+            time,
+            tenant: "t".to_owned(),
+            source: "generic".to_owned(),
+            actor: Actor { id: manager.clone(), kind: ActorKind::ALL[usize::from(how == 200)], name: None },
+            action,
+            outcome: Outcome::ALL[usize::from(how % 8 == 0)],
+            reason: None,
+            channel: Some(Channel::ALL[usize::from(how) % 3]),
+            session: None,
+            object: Some(Object::default()),
+            records: (n % 7 != 0).then_some(if n == u32::MAX { u64::MAX } else { u64::from(n) }),
+            bytes: None,
+            query: Some(Query { fingerprint: text("q", u64::from(how % 6)), filter: Some(how % 3 == 0), ..Query::default() }),
+            call: Some(Call { direction: Some(Direction::ALL[usize::from(how % 2)]), ..Call::default() }),
+            order: None,
+            client: Some(place),
+            auth: None,
+            change: Some(Change { target: text("x@example.org", u64::from(how % 2)), ..Change::default() }),
+            attrs: BTreeMap::new(),
+        },
+        enrich: Enrich {
+            manager,
+            zone: "UTC".to_owned(),
+            address: if how % 50 == 49 { Address::Denied } else { Address::None },
+            clients: (0..clients).map(client).collect(),
+            ..Enrich::default()
+        },
+        origin: bit(41).then(|| Origin { source: format!("o{}", how % 3), offset: i as u64, index: 0 }),
+    }
+}
+
+/// A tenant and what a checkpoint store would hold of it: only what it calls changed is written anew.
+#[derive(Default)]
+struct Store {
+    managers: BTreeMap<String, Vec<u8>>,
+    seen: Vec<(u64, Timestamp)>,
+}
+
+impl Store {
+    fn save(&mut self, tenant: &mut Tenant) -> Vec<u8> {
+        for id in tenant.changed_managers() {
+            let bytes = tenant.manager_snapshot(&id);
+            self.managers.insert(id, bytes);
+        }
+        tenant.mark_clean();
+        tenant.snapshot()
+    }
+
+    fn restart(&mut self, tenant: &mut Tenant) {
+        let shared = self.save(tenant);
+        *tenant = Tenant::restore(&shared, self.managers.clone()).expect("its own snapshot");
+        tenant.remember(self.seen.iter().copied());
+    }
+}
+
+/// All that comes of a log.
+#[derive(Default, PartialEq, Debug)]
+struct Outcomes {
+    traces: Vec<Trace>,
+    effects: Vec<Effect>,
+    shared: Vec<u8>,
+    managers: BTreeMap<String, Vec<u8>>,
+    days: Vec<ManagerDay>,
+    hours: Vec<ManagerHour>,
+}
+
+/// Applies a log, with restarts before some of its records; roll-ups are taken just before each, as the pipeline does.
+fn run(log: &[Record], restarts: &[usize]) -> Outcomes {
+    let (mut tenant, mut store, mut out) = (Tenant::new("t"), Store::default(), Outcomes::default());
+    let roll = |tenant: &mut Tenant, out: &mut Outcomes| {
+        let (days, hours) = tenant.take_rollups();
+        out.days.extend(days);
+        out.hours.extend(hours);
+    };
+    for (i, record) in log.iter().enumerate() {
+        if restarts.contains(&i) {
+            roll(&mut tenant, &mut out);
+            store.restart(&mut tenant);
+        }
+        let from = out.effects.len();
+        tenant.apply(record, &mut out.effects);
+        if let (Record::Event(e), Some(Effect::Stored { late })) = (record, out.effects.get(from)) {
+            store.seen.push((e.event.dedup_hash(), e.event.time));
+            out.traces.extend(matches!(late, Lateness::OnTime | Lateness::Late).then(|| tenant.last_trace().clone()));
+        }
+    }
+    roll(&mut tenant, &mut out);
+    out.shared = store.save(&mut tenant);
+    // What the store holds by now is what the tenant would say of all its managers.
+    out.managers = tenant.managers().into_iter().map(|id| (id.clone(), tenant.manager_snapshot(&id))).collect();
+    assert_eq!(store.managers, out.managers, "a change that was not called one");
+    out.days = latest(out.days, |d| (d.manager.clone(), d.date));
+    out.hours = latest(out.hours, |h| (h.manager.clone(), h.hour));
+    out
+}
+
+/// Roll-ups are absolute: the last one of a key holds.
+fn latest<T, K: Ord>(rows: Vec<T>, key: impl Fn(&T) -> K) -> Vec<T> {
+    rows.into_iter().map(|r| (key(&r), r)).collect::<BTreeMap<_, _>>().into_values().collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_restart_changes_nothing(seeds in seeds(1..500), cuts in prop::collection::vec(any::<prop::sample::Index>(), 1..4)) {
+        let log = log(&seeds);
+        let cuts: Vec<usize> = cuts.iter().map(|c| c.index(log.len())).collect();
+        let (whole, cut) = (run(&log, &[]), run(&log, &cuts));
+        for (i, (a, b)) in whole.traces.iter().zip(&cut.traces).enumerate() {
+            prop_assert_eq!(a, b, "event {}", i);
+        }
+        prop_assert_eq!(whole, cut);
+    }
+
+    #[test]
+    fn alerts_keep_their_promises(seeds in seeds(100..600)) {
+        let Outcomes { effects, days, hours, .. } = run(&log(&seeds), &[]);
+        let mut alerts = BTreeMap::<&str, &AlertVersion>::new();
+        for a in effects.iter().filter_map(|e| if let Effect::Alert(a) = e { Some(a) } else { None }) {
+            prop_assert_eq!(a.contributions.iter().map(|c| c.bits).sum::<u64>(), a.bits, "{:?}", a);
+            prop_assert!(a.contributions.windows(2).all(|w| w[0].bits >= w[1].bits));
+            prop_assert!(a.contributions.iter().all(|c| c.sentence.is_some() == (c.bits * 20 >= a.bits)));
+            prop_assert!(!a.event_ids.is_empty() && a.event_ids.len() <= 100 && a.score <= 100.0 && a.ln_p <= 0.0);
+            prop_assert!(a.controls.is_sorted() && a.mitre.is_sorted() && a.controls.contains(&a.kind));
+            prop_assert!(!a.summary.en.is_empty() && !a.summary.ru.is_empty());
+            let before = alerts.insert(&a.alert_id, a);
+            prop_assert_eq!(a.version, before.map_or(1, |b| b.version + 1));
+            prop_assert_eq!(a.notify, before.is_none_or(|b| a.severity > b.severity));
+            prop_assert!(before.is_none_or(|b| a.severity >= b.severity && a.opened_at == b.opened_at));
+        }
+        let stored = effects.iter().filter(|e| matches!(e, Effect::Stored { late: Lateness::OnTime | Lateness::Late })).count() as u64;
+        prop_assert_eq!(days.iter().map(|d| d.events).sum::<u64>(), stored);
+        prop_assert_eq!(hours.iter().map(|h| h.events).sum::<u64>(), stored);
+    }
+
+    #[test]
+    fn more_records_are_never_less_surprising(seeds in seeds(1..300), last in seeds(1..2), more in 1..5000_u64) {
+        let mut log = log(&seeds);
+        let (who, what, how, _, n, entropy) = last[0];
+        let t = log.iter().filter_map(|r| if let Record::Event(e) = r { Some(e.event.time) } else { None }).max();
+        let mut e = event(100_000, who, what, how, n % 3000, entropy, t.unwrap_or_default());
+        log.push(Record::Event(Box::new(e.clone())));
+        let score = |log: &[Record]| {
+            let mut tenant = Tenant::new("t");
+            log.iter().for_each(|r| tenant.apply(r, &mut Vec::new()));
+            tenant.last_trace().score
+        };
+        let less = score(&log);
+        e.event.records = Some(e.event.records.unwrap_or_default() + more);
+        log.pop();
+        log.push(Record::Event(Box::new(e)));
+        prop_assert!(score(&log) >= less - 1e-9);
+    }
+}
+
+#[test]
+fn repeated_rows_and_policies_change_nothing() {
+    let mut tenant = Tenant::new("t");
+    let records = log(&[]);
+    records.iter().for_each(|r| tenant.apply(r, &mut Vec::new()));
+    let before = tenant.snapshot();
+    records.iter().for_each(|r| tenant.apply(r, &mut Vec::new()));
+    assert_eq!(tenant.snapshot(), before);
+}
+
+#[test]
+fn damaged_snapshots_are_told_and_never_panic() {
+    let mut tenant = Tenant::new("t");
+    let seeds: Vec<Seed> =
+        (0..200_u8).map(|i| (i % 8, i, i.wrapping_mul(7), 30, u32::from(i) * 11, u64::from(i) * 0x9e37_79b9_7f4a)).collect();
+    log(&seeds).iter().for_each(|r| tenant.apply(r, &mut Vec::new()));
+    let (shared, manager) = (tenant.snapshot(), tenant.manager_snapshot("anna"));
+    assert!(Tenant::restore(&shared, [("anna".to_owned(), manager.clone())]).is_ok());
+    assert!(matches!(Tenant::restore(&[], []), Err(state::Error::Damaged(_))));
+    assert!(matches!(Tenant::restore(&[1, 0], []), Err(state::Error::Version { found: 1 })));
+    let record = log(&seeds).pop().expect("some");
+    for i in 0..manager.len() {
+        let mut broken = manager.clone();
+        broken[i] ^= 0x55;
+        assert!(Tenant::restore(&shared, [("anna".to_owned(), manager[..i].to_vec())]).is_err(), "cut at {i}");
+        // What can be read all the same is only wrong.
+        if let Ok(mut tenant) = Tenant::restore(&shared, [("anna".to_owned(), broken)]) {
+            tenant.apply(&record, &mut Vec::new());
+        }
+    }
+}
