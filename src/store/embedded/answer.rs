@@ -164,16 +164,25 @@ impl Sink {
             }
             (Ok(()), None) if self.held.is_empty() => Ok(()),
             (Ok(()), None) => self.flow(),
-            // The status is sent: clients look for the text at the end, and the missing end of the body tells the others.
-            (Err(e), None) => {
-                let text = Bytes::from(format!("\n{}\n", e.text));
-                let told = if self.coding == Coding::Plain { self.send(Ok(text)) } else { Ok(()) };
-                told.and_then(|()| self.send(Err(io::Error::other(e))))
-            }
+            (Err(e), None) => self.tell(e),
         };
         if let Err(e) = result {
             tracing::debug!(code = e.code, "a client went away");
         }
+    }
+}
+
+impl Sink {
+    /// An error after the status was sent: clients look for its text at the end, and the missing end of the body tells the others.
+    fn tell(&mut self, exception: Exception) -> Result<(), Exception> {
+        if let Some(mut encoder) = self.encoder.take() {
+            self.held.extend(encoder.push(format!("\n{}\n", exception.text).as_bytes())?);
+            self.held.extend(encoder.finish()?);
+        }
+        self.flow()?;
+        // The connection is closed at once when a body fails; what was given to it before must have left by then.
+        std::thread::sleep(Duration::from_millis(100));
+        self.send(Err(io::Error::other(exception)))
     }
 }
 

@@ -48,7 +48,7 @@ pub(super) fn decode<'r>(encoding: &str, from: impl Read + 'r) -> Result<Box<dyn
         "gzip" | "x-gzip" => Box::new(flate2::read::MultiGzDecoder::new(from)),
         "deflate" => Box::new(flate2::read::ZlibDecoder::new(from)),
         "zstd" => Box::new(zstd::stream::read::Decoder::new(from)?),
-        "lz4" => Box::new(Frames(lz4_flex::frame::FrameDecoder::new(BufReader::new(from)))),
+        "lz4" => Box::new(Frames::new(from)),
         other => {
             let message = format!("Content-Encoding {} is not supported: use gzip, deflate, zstd or lz4", other.escape_debug());
             return Err(Exception::new(48, "NOT_IMPLEMENTED", message));
@@ -56,15 +56,53 @@ pub(super) fn decode<'r>(encoding: &str, from: impl Read + 'r) -> Result<Box<dyn
     })
 }
 
-/// All lz4 frames of a text; the decoder alone stops after the first.
-struct Frames<R: Read>(lz4_flex::frame::FrameDecoder<BufReader<R>>);
+/// All lz4 frames of a text, each by a decoder of its own. That decoder stops after a frame, and quietly within one that is cut.
+struct Frames<R: Read> {
+    /// None only while one frame follows the other.
+    frame: Option<lz4_flex::frame::FrameDecoder<Watched<R>>>,
+    /// Nothing of the frame was read yet.
+    fresh: bool,
+}
+
+/// A reader that notes that somebody read past its end.
+struct Watched<R> {
+    from: BufReader<R>,
+    passed: bool,
+}
+
+impl<R: Read> Read for Watched<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.from.read(buffer)?;
+        self.passed |= n == 0 && !buffer.is_empty();
+        Ok(n)
+    }
+}
+
+impl<R: Read> Frames<R> {
+    fn new(from: R) -> Self {
+        let watched = Watched { from: BufReader::new(from), passed: false };
+        Self { frame: Some(lz4_flex::frame::FrameDecoder::new(watched)), fresh: true }
+    }
+}
 
 impl<R: Read> Read for Frames<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
-            let n = self.0.read(buffer)?;
-            if n > 0 || buffer.is_empty() || self.0.get_mut().fill_buf()?.is_empty() {
+            let frame = self.frame.as_mut().expect("it is there between two reads");
+            if self.fresh && frame.get_mut().from.fill_buf()?.is_empty() {
+                return Ok(0);
+            }
+            self.fresh = false;
+            let n = frame.read(buffer)?;
+            if n > 0 || buffer.is_empty() {
                 return Ok(n);
+            }
+            let watched = self.frame.take().expect("it was just used").into_inner();
+            let cut = watched.passed;
+            self.frame = Some(lz4_flex::frame::FrameDecoder::new(watched));
+            self.fresh = true;
+            if cut {
+                return Err(corrupt("a frame ends early").into());
             }
         }
     }
@@ -280,6 +318,24 @@ mod tests {
         for (coding, name) in HTTP {
             let frames: Vec<u8> = text.chunks(65_536).flat_map(|chunk| encode(coding, &[chunk])).collect();
             assert_eq!(read_all(decode(name, frames.as_slice()).unwrap()).unwrap(), text, "{name}");
+        }
+    }
+
+    #[test]
+    fn lz4_frames_of_any_size_and_cut_anywhere() {
+        let text = text();
+        let mut frames = Vec::new();
+        for chunk in [&text[..10], &text[10..2_000_000], &text[2_000_000..2_000_100], &text[2_000_100..]] {
+            frames.extend(encode(Coding::Lz4, &[chunk]));
+        }
+        assert_eq!(read_all(decode("lz4", frames.as_slice()).unwrap()).unwrap(), text);
+        assert_eq!(read_all(decode("lz4", &b""[..]).unwrap()).unwrap(), b"");
+        let small = [encode(Coding::Lz4, &[&text[..100]]), encode(Coding::Lz4, &[&text[100..300]])];
+        let both = small.concat();
+        for end in 0..=both.len() {
+            let got = read_all(decode("lz4", &both[..end]).unwrap());
+            let whole = end == 0 || end == small[0].len() || end == both.len();
+            assert_eq!(got.is_ok(), whole, "{end} of {}", both.len());
         }
     }
 

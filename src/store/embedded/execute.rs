@@ -58,7 +58,7 @@ fn read_and_run(shared: &Arc<Shared>, mut request: Request, body: impl Read, sin
         body = Box::new(std::io::empty());
     }
     let query = std::mem::take(&mut request.query).into_bytes();
-    let (head, rest) = read_head(query, body, limits.statement_bytes)?;
+    let (head, rest) = read_head(query, request.default_format.is_some(), body, limits.statement_bytes)?;
     let statement = Statement::read(&head);
     tracing::debug!(query_id = request.id, account = ?request.account, statement = statement.shape(), "query");
     match request.session.clone().filter(|_| request.account == Account::Writer) {
@@ -82,15 +82,22 @@ fn read_and_run(shared: &Arc<Shared>, mut request: Request, body: impl Read, sin
 }
 
 /// The text that holds the statement and, of an `INSERT`, the beginning of its data; the rest of the data.
-fn read_head(query: Vec<u8>, mut body: Box<dyn Read + '_>, most: usize) -> Result<(Vec<u8>, Box<dyn Read + '_>), Exception> {
+fn read_head(
+    query: Vec<u8>,
+    has_format: bool,
+    mut body: Box<dyn Read + '_>,
+    most: usize,
+) -> Result<(Vec<u8>, Box<dyn Read + '_>), Exception> {
     let too_long = || Exception::new(62, "SYNTAX_ERROR", format!("the statement is longer than {most} bytes"));
     if query.len() > most {
         return Err(too_long());
     }
-    // Data of an INSERT whose text is in the URL begin with the first byte of the body.
+    // Data of an INSERT whose text is in the URL begin with the first byte of the body; an INSERT that names no format, there or
+    // beside it, goes on in the body.
     let mut head = query;
-    let in_url = Statement::read(&head).data.is_some_and(|data| head.get(data.at..).is_some_and(<[u8]>::is_empty));
-    if in_url {
+    let in_url = Statement::read(&head);
+    let complete = in_url.format.is_some() || has_format;
+    if in_url.data.is_some_and(|data| complete && head.get(data.at..).is_some_and(<[u8]>::is_empty)) {
         return Ok((head, body));
     }
     let query = head.len();

@@ -15,6 +15,7 @@ use hyper::{Method, Request, Response, StatusCode, body::Incoming, server::conn:
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::{TcpListener, TcpStream},
+    runtime::Handle,
     sync::{Semaphore, mpsc, oneshot},
     time::timeout,
 };
@@ -179,9 +180,10 @@ struct Abandoned {
 
 impl Drop for Abandoned {
     fn drop(&mut self) {
-        if self.armed {
+        // Without a runtime the process is ending.
+        if let Some(runtime) = self.armed.then(Handle::try_current).and_then(Result::ok) {
             let (shared, id) = (self.shared.clone(), std::mem::take(&mut self.id));
-            tokio::task::spawn_blocking(move || shared.kill(Some(&id)));
+            runtime.spawn_blocking(move || shared.kill(Some(&id)));
         }
     }
 }

@@ -124,6 +124,8 @@ const SHOW: &[&str] = &[
     "SETTINGS",
     "TABLES",
 ];
+/// What may follow a column that is called `settings`.
+const AFTER_COLUMN: &[&str] = &["AND", "AS", "ASC", "BETWEEN", "DESC", "FROM", "ILIKE", "IN", "IS", "LIKE", "NOT", "OR", "UNION"];
 const EXPLAIN: &[&str] = &["AST", "ESTIMATE", "PIPELINE", "PLAN", "QUERY", "SYNTAX", "TREE"];
 /// Views of views.
 const DEPTH: usize = 5;
@@ -230,6 +232,15 @@ fn check_tokens(statement: &Statement<'_>, known: &Known) -> Result<(), Exceptio
         match token.kind {
             Kind::Odd => return Err(denied("signs beyond ASCII outside of quotes, here-documents, quotes and comments without an end")),
             Kind::Word if statement.is(token, "INTO") => return Err(denied("INTO")),
+            // The engine refuses them in readonly mode, but not within sub-queries.
+            Kind::Word if statement.is(token, "SETTINGS") && statement.verb != Verb::Show => {
+                let column = |next: Token| AFTER_COLUMN.iter().any(|k| statement.is(next, k));
+                let named = next.filter(|next| matches!(next.kind, Kind::Word | Kind::Quoted) && !column(*next));
+                if let Some(name) = named {
+                    let name = identifier(statement, name);
+                    return Err(Exception::new(164, "READONLY", format!("Cannot modify '{name}' setting in readonly mode")));
+                }
+            }
             Kind::Word | Kind::Quoted => {
                 let name = identifier(statement, token);
                 let escaped =
@@ -371,6 +382,8 @@ mod tests {
             "WITH 1 AS x SELECT x FORMAT JSON",
             "SELECT 'INTO', `into`, format('{}', 'a') FROM numbers(3)",
             "SELECT clients, log FROM filin.alerts",
+            "SELECT settings FROM t WHERE settings IN ('a') ORDER BY settings",
+            "SHOW SETTINGS LIKE '%'",
             "SELECT 'Иванов' AS `имя`",
             "SHOW TABLES FROM filin LIKE '%'",
             "SHOW FULL TABLES",
@@ -390,6 +403,9 @@ mod tests {
             "SET a = 1",
             "FROM t SELECT 1",
             "SELECT 1 INTO OUTFILE '/x'",
+            "SELECT 1 SETTINGS final = 0",
+            "SELECT * FROM (SELECT 1 SETTINGS final = 0)",
+            "SELECT * FROM (SELECT 1 settings/**/`final` = 0)",
             "SELECT 1 /* c */ iNtO /* d */ OUTFILE '/x' TRUNCATE",
             "EXPLAIN SELECT 1 INTO OUTFILE '/x'",
             "KILL QUERY WHERE 1 ASYNC",
