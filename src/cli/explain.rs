@@ -9,7 +9,7 @@ use std::{
 
 use super::{Usage, known, lines, replay};
 use crate::{
-    engine::{AlertVersion, Severity, Text},
+    engine::{AlertVersion, Severity, Text, control},
     ops::config::{Config, Flags},
     pipeline::service,
     store::{self, query, rows::AlertRow},
@@ -126,8 +126,8 @@ fn print(out: &mut impl Write, found: &Found, lang: Lang, colour: bool) -> io::R
     let paint = |code: &str, text: &str| if colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() };
     let head = |text: &str| paint("1", text);
     let severity = paint(hue(a.severity), &a.severity.as_str().to_uppercase());
-    writeln!(out, "{severity}  {}", head(spoken(&a.summary, lang)))?;
-    writeln!(out)?;
+    let title = control::get(&a.kind).map_or(a.kind.as_str(), |c| if lang == Lang::Ru { c.title.ru } else { c.title.en });
+    writeln!(out, "{severity}  {}\n\n{}\n", head(title), spoken(&a.summary, lang))?;
     let mut who = a.subject.id.clone();
     if let Some(alias) = &found.alias {
         who.push_str(&format!(" ({alias})"));
@@ -186,9 +186,10 @@ fn spoken(text: &Text, lang: Lang) -> &str {
     }
 }
 
-/// Millibits, with one decimal.
+/// Millibits as bits with one decimal, rounded as in the sentences.
 fn bits(millibits: u64) -> String {
-    format!("{}.{}", millibits / 1000, millibits % 1000 / 100)
+    let tenths = millibits.saturating_add(50) / 100;
+    format!("{}.{}", tenths / 10, tenths % 10)
 }
 
 fn hue(severity: Severity) -> &'static str {
@@ -240,11 +241,12 @@ mod tests {
         print(&mut russian, &found, Lang::Ru, true).expect("memory");
         let (plain, russian) = (String::from_utf8(plain).expect("text"), String::from_utf8(russian).expect("text"));
         for part in [
-            "HIGH  Much left.",
+            "HIGH  ",
+            "Much left.",
             "anna (ALIAS), team north",
-            "12.2 bits",
+            "12.3 bits",
             "Exported 3 640 records.",
-            "0.2 bits",
+            "0.3 bits",
             "T1213.004",
             "crm/1",
             "1 event, 3640 records",
