@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::{
     Around, Binding, Code, Error, Fault, Format, Notes,
     binding::is_tenant,
+    bound::{MAX_ACTOR, MAX_ID, MAX_SOURCE},
     fields::{Fields, is_absent, short},
     rules,
 };
@@ -14,12 +15,6 @@ use crate::event::{
     Action, Actor, ActorKind, Auth, Call, Change, Channel, Direction, Event, Net, Object, ObjectType, Outcome, Place, Query, Timestamp,
 };
 
-/// The longest `id`, bytes.
-const MAX_ID: usize = 1024;
-/// The longest `source`, bytes.
-const MAX_SOURCE: usize = 64;
-/// The longest `actor.id`, bytes.
-const MAX_ACTOR: usize = 512;
 /// The most `object.ids`.
 const MAX_IDS: usize = 1000;
 /// The most `query.fields`.
@@ -58,11 +53,9 @@ pub(super) fn event(element: Map<String, Value>, binding: &Binding, notes: &mut 
         ["object", "query", "call", "client", "auth", "change", "attrs"].map(|key| top.object(key));
     // Unknown fields, at any level: what the source itself put into `attrs` comes first.
     attrs.extend(given.into_iter().flatten().filter(|(_, v)| !is_absent(v)));
-    let mut keep = |(key, value): (String, Value), notes: &mut Vec<String>| {
-        match attrs.entry(key) {
-            Entry::Occupied(known) => notes.push(known.key().clone()),
-            Entry::Vacant(free) => drop(free.insert(value)),
-        }
+    let mut keep = |(key, value): (String, Value), notes: &mut Vec<String>| match attrs.entry(key) {
+        Entry::Occupied(known) => notes.push(known.key().clone()),
+        Entry::Vacant(free) => drop(free.insert(value)),
     };
     let mut twice = Vec::new();
     top.rest().for_each(|field| keep(field, &mut twice));

@@ -74,7 +74,7 @@ pub(super) fn whole(adapter: &Adapter, bytes: &[u8], sink: &mut Sink<'_>) {
             && lines
             && let Ok(value) = serde_json::from_slice(bytes)
         {
-            sink.value(value);
+            sink.value(value, bytes.len());
             return;
         }
         if !lines {
@@ -125,7 +125,7 @@ pub(super) fn json(line: &[u8], sink: &mut Sink<'_>) {
         None => sink.blank(),
         Some(b'[') => array(line, sink),
         Some(_) => match serde_json::from_slice(line) {
-            Ok(value) => sink.value(value),
+            Ok(value) => sink.value(value, line.len()),
             Err(e) => sink.reject(unreadable(line, &e)),
         },
     }
@@ -144,7 +144,7 @@ fn unreadable(bytes: &[u8], e: &serde_json::Error) -> Fault {
 
 /// Elements one by one, so that a large array is never held as a whole; those before a fault pass.
 fn array(line: &[u8], sink: &mut Sink<'_>) {
-    struct Elements<'s, 'a>(&'s mut Sink<'a>);
+    struct Elements<'s, 'a>(&'s mut Sink<'a>, usize);
 
     impl<'de> Visitor<'de> for Elements<'_, '_> {
         type Value = ();
@@ -156,7 +156,7 @@ fn array(line: &[u8], sink: &mut Sink<'_>) {
         fn visit_seq<A: SeqAccess<'de>>(self, mut all: A) -> Result<(), A::Error> {
             while self.0.open() {
                 let Some(value) = all.next_element::<Value>()? else { return Ok(()) };
-                self.0.value(value);
+                self.0.value(value, self.1);
             }
             Err(serde::de::Error::custom(TOO_MANY))
         }
@@ -164,7 +164,7 @@ fn array(line: &[u8], sink: &mut Sink<'_>) {
 
     const TOO_MANY: &str = "too many elements";
     let mut json = serde_json::Deserializer::from_slice(line);
-    if let Err(e) = json.deserialize_seq(Elements(sink)).and_then(|()| json.end()) {
+    if let Err(e) = json.deserialize_seq(Elements(sink, line.len())).and_then(|()| json.end()) {
         let fault = match e.to_string() {
             text if text.starts_with(TOO_MANY) => {
                 Fault::new(Code::TooMany, format!("the record has more than {} elements: the rest is not read", super::MAX_ELEMENTS))

@@ -2,12 +2,10 @@
 
 use serde_json::{Map, Value};
 
-use super::{Code, Fault, Notes};
-
-/// Longer ids of things are left out.
-const MAX_ID: usize = 1024;
-/// Longer texts are cut.
-const MAX_TEXT: usize = 32 << 10;
+use super::{
+    Code, Fault, Notes,
+    bound::{MAX_ID, MAX_TEXT},
+};
 
 /// What a JSON value is, in a word.
 pub(super) fn kind(value: &Value) -> &'static str {

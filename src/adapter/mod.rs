@@ -7,6 +7,7 @@
 //! [`Normalised::judge`] turns away impossible times with the caller's.
 
 mod binding;
+mod bound;
 mod canonical;
 mod decoder;
 mod document;
@@ -354,12 +355,17 @@ impl<'a> Sink<'a> {
         self.index < MAX_ELEMENTS
     }
 
-    /// Takes the next element.
-    fn element(&mut self, element: Map<String, Value>) {
+    /// Takes the next element, which has so many bytes or less.
+    fn element(&mut self, element: Map<String, Value>, size: usize) {
         let complained = self.out.complaints.len();
         let mut notes = Notes { index: self.index, complaints: &mut self.out.complaints };
         let around = Around { binding: &self.inner.binding, raw: self.raw };
-        match self.inner.format.event(element, &around, &mut notes) {
+        let event = self.inner.format.event(element, &around, &mut notes);
+        let bounded = event.and_then(|event| match event {
+            Some(mut event) => bound::bound(&mut event, size, &mut notes).map(|()| Some(event)),
+            None => Ok(None),
+        });
+        match bounded {
             Ok(event) => {
                 self.out.events.extend(event.map(|e| (self.index, e)));
                 self.index += 1;
@@ -372,19 +378,27 @@ impl<'a> Sink<'a> {
     }
 
     /// Takes the next element, whatever it is.
-    fn value(&mut self, value: Value) {
-        if deeper_than(&value, MAX_DEPTH) {
-            self.reject(Fault::new(Code::TooDeep, format!("JSON is nested more than {MAX_DEPTH} levels deep")));
+    fn value(&mut self, value: Value, size: usize) {
+        if let Err(fault) = shallow(&value) {
+            self.reject(fault);
             return;
         }
         match value {
-            Value::Object(element) => self.element(element),
+            Value::Object(element) => self.element(element, size),
             Value::Null => {
                 self.blank();
                 self.index += 1;
             }
             other => self.reject(Fault::new(Code::WrongType, format!("expected an object, found {}", fields::kind(&other)))),
         }
+    }
+}
+
+/// Whether JSON is not nested too deep to be kept.
+fn shallow(value: &Value) -> Result<(), Fault> {
+    match deeper_than(value, MAX_DEPTH) {
+        true => Err(Fault::new(Code::TooDeep, format!("JSON is nested more than {MAX_DEPTH} levels deep"))),
+        false => Ok(()),
     }
 }
 

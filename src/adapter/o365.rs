@@ -6,9 +6,6 @@ use serde_json::{Map, Value};
 use super::{Around, Binding, Code, Error, Fault, Format, Notes, fields, rules};
 use crate::event::{Action, Actor, ActorKind, Auth, Change, Event, Object, ObjectType, Outcome, Place, Query};
 
-/// The longest `Id` and `UserId`, bytes.
-const MAX_ID: usize = 512;
-
 struct O365;
 
 pub(super) fn open(_binding: &Binding) -> Result<Box<dyn Format>, Error> {
@@ -19,7 +16,8 @@ impl Format for O365 {
     fn event(&self, mut element: Map<String, Value>, around: &Around<'_>, _notes: &mut Notes<'_>) -> Result<Option<Event>, Fault> {
         // Exports of the portal wrap the record, as text, into a column.
         if let Some(Value::String(text)) = element.get("AuditData") {
-            let inner = serde_json::from_str(text).map_err(|e| Fault::new(Code::BadJson, format!("AuditData: {e}")))?;
+            let inner: Value = serde_json::from_str(text).map_err(|e| Fault::new(Code::BadJson, format!("AuditData: {e}")))?;
+            super::shallow(&inner)?;
             let Value::Object(inner) = inner else { return Err(Fault::new(Code::WrongType, "AuditData: expected an object")) };
             element = inner;
         }
@@ -118,9 +116,6 @@ impl<'a> Row<'a> {
 
     fn required(self, name: &str) -> Result<&'a str, Fault> {
         match self.0.get(name) {
-            Some(Value::String(text)) if text.len() > MAX_ID => {
-                Err(Fault::new(Code::TooLong, format!("{name} has {} bytes, more than {MAX_ID}", text.len())))
-            }
             None | Some(Value::String(_) | Value::Null) => self.text(name).ok_or_else(|| Fault::missing(name)),
             Some(other) => Err(Fault::new(Code::WrongType, format!("{name}: expected a string, found {}", fields::kind(other)))),
         }
@@ -245,5 +240,156 @@ impl<'a> Row<'a> {
         let items = self.0.get("ModifiedProperties")?.as_array()?;
         let item = items.iter().find(|item| item.get("Name").and_then(Value::as_str) == Some(name))?;
         item.get("NewValue")?.as_str().filter(|t| !t.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::adapter::{Adapter, Normalised, Raw};
+
+    /// The event of a record with these fields beside the common ones, without what all events share.
+    fn event(operation: &str, fields: Value) -> Value {
+        let mut record =
+            json!({"Id": "1", "CreationTime": "2021-05-18T21:13:39", "UserId": "ann@x.example", "UserType": 0, "Operation": operation});
+        record.as_object_mut().expect("an object").extend(fields.as_object().expect("an object").clone());
+        let mut out = Normalised::default();
+        Adapter::of("o365").expect("known").record(&Raw::from(record.to_string().as_bytes()), &mut out);
+        assert_eq!(out.rejects, []);
+        let mut event = serde_json::to_value(&out.events[0].1).expect("string keys");
+        let shared = event.as_object_mut().expect("an object");
+        for name in ["id", "time", "tenant", "source", "attrs"] {
+            assert!(shared.remove(name).is_some(), "{name}");
+        }
+        if shared["actor"] == json!({"id": "ann@x.example"}) {
+            shared.remove("actor");
+        }
+        event
+    }
+
+    #[test]
+    fn operations_become_actions() {
+        for (operation, expected) in [
+            ("SearchQueryInitiatedExchange", "search"),
+            ("ExportToExcel", "export"),
+            ("SendOnBehalf", "email"),
+            ("Update", "update"),
+            ("Update user.", "setting_change"),
+            ("Update application \u{2013} Certificates and secrets management ", "permission_change"),
+            ("Add owner to group.", "permission_change"),
+            ("Add app role assignment grant to user.", "permission_change"),
+            ("New-Mailbox", "user_create"),
+            ("Delete user.", "user_deactivate"),
+            ("New-InboxRule", "setting_change"),
+            ("Remove-UnifiedGroup", "setting_change"),
+            ("AlertTriggered", "other"),
+            ("Add service principal.", "other"),
+            ("Get-ComplianceTag", "other"),
+            ("SomethingNew", "other"),
+        ] {
+            assert_eq!(event(operation, json!({}))["action"], expected, "{operation}");
+        }
+    }
+
+    #[test]
+    fn accounts_are_people_programs_or_microsoft() {
+        for (id, kind, expected) in [
+            ("Ann@X.example", 2, json!({"id": "ann@x.example"})),
+            ("ann@x.example", 5, json!({"id": "ann@x.example", "kind": "integration"})),
+            ("ann@x.example", 3, json!({"id": "ann@x.example", "kind": "system"})),
+            ("NT AUTHORITY\\SYSTEM", 3, json!({"id": "NT AUTHORITY\\SYSTEM", "kind": "system"})),
+            ("S-1-5-18", 2, json!({"id": "S-1-5-18", "kind": "system"})),
+        ] {
+            let event = event("Send", json!({"UserId": id, "UserType": kind}));
+            let actor = event.get("actor").cloned().unwrap_or_else(|| json!({"id": "ann@x.example"}));
+            assert_eq!(actor, expected, "{id}");
+        }
+    }
+
+    #[test]
+    fn records_say_what_they_say() {
+        let check = |operation: &str, fields: Value, expected: Value| {
+            assert_eq!(event(operation, fields.clone()), expected, "{operation} {fields}")
+        };
+        check(
+            "UserLoginFailed",
+            json!({"ResultStatus": "Success", "LogonError": "InvalidPassword", "ClientIP": "<null>", "ActorIpAddress": "[2603:1026:c02:282a::5]:54088",
+                "ExtendedProperties": [{"Name": "UserAgent", "Value": "curl"}, {"Name": "AuthenticationRequirement", "Value": "multiFactorAuthentication"}],
+                "DeviceProperties": [{"Name": "SessionId", "Value": "s"}]}),
+            json!({"action": "login", "outcome": "failure", "reason": "InvalidPassword", "session": "s",
+                "client": {"ip": "2603:1026:c02:282a::5", "user_agent": "curl"}, "auth": {"mfa": true}}),
+        );
+        check(
+            "UserLoggedIn",
+            json!({"DeviceProperties": [{"Name": "IsCompliantAndManaged", "Value": "False"}], "AppAccessContext": {"AADSessionId": "a"}}),
+            json!({"action": "login", "session": "a"}),
+        );
+        check(
+            "MailItemsAccessed",
+            json!({"Folders": [{"FolderItems": [1, 2]}, {"FolderItems": [3]}, {"Path": "x"}], "OperationCount": 9, "ResultStatus": "PartiallySucceeded"}),
+            json!({"action": "view", "records": 3}),
+        );
+        check(
+            "MailItemsAccessed",
+            json!({"OperationCount": 9, "ResultStatus": "Failed"}),
+            json!({"action": "view", "records": 9, "outcome": "failure"}),
+        );
+        check(
+            "FileDownloaded",
+            json!({"Workload": "OneDrive", "ObjectId": "https://x/f.docx", "FileSizeBytes": 11, "UserAgent": "Go", "ClientIP": "203.0.113.7:16902"}),
+            json!({"action": "export", "object": {"type": "file", "id": "https://x/f.docx"}, "records": 1, "bytes": 11,
+                "client": {"ip": "203.0.113.7", "user_agent": "Go"}}),
+        );
+        check("HardDelete", json!({"AffectedItems": [{}, {}]}), json!({"action": "delete", "records": 2}));
+        check(
+            "New-InboxRule",
+            json!({"ObjectId": "ann\\rule", "Parameters": [{"Name": "ForwardTo", "Value": "eve@y.example"}]}),
+            json!({"action": "setting_change", "object": {"type": "setting", "id": "ann\\rule"},
+                "change": {"what": "New-InboxRule", "target": "ann\\rule", "to": "eve@y.example"}}),
+        );
+        check(
+            "Set-AdminAuditLogConfig",
+            json!({"Parameters": [{"Name": "AdminAuditLogEnabled", "Value": "False"}]}),
+            json!({"action": "setting_change", "object": {"type": "setting"}, "change": {"what": "audit", "to": "False"}}),
+        );
+        check(
+            "Add member to role.",
+            json!({"ObjectId": "bob@x.example", "ModifiedProperties": [{"Name": "Role.DisplayName", "NewValue": "Global Administrator"}]}),
+            json!({"action": "permission_change", "object": {"type": "user", "id": "bob@x.example"},
+                "change": {"what": "Add member to role.", "target": "bob@x.example", "to": "Global Administrator"}}),
+        );
+        check(
+            "SharingSet",
+            json!({"Workload": "SharePoint", "TargetUserOrGroupName": "guest"}),
+            json!({"action": "share", "object": {"type": "file"}, "change": {"target": "guest"}}),
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_an_event_is_refused() {
+        let code = |record: Value| {
+            let mut out = Normalised::default();
+            Adapter::of("o365").expect("known").record(&Raw::from(record.to_string().as_bytes()), &mut out);
+            out.rejects.first().map(|r| r.code.as_str())
+        };
+        let good = json!({"Id": "1", "CreationTime": "2021-05-18T21:13:39", "UserId": "a@x", "Operation": "Send"});
+        assert_eq!(code(good.clone()), None);
+        for (key, value, expected) in [
+            ("Id", json!(""), "missing_field"),
+            ("Id", json!("x".repeat(1100)), "too_long"),
+            ("UserId", json!("x@".repeat(300)), "too_long"),
+            ("AuditData", json!(format!("{}{}", "[".repeat(100), "]".repeat(100))), "too_deep"),
+            ("UserId", json!(7), "wrong_type"),
+            ("Operation", Value::Null, "missing_field"),
+            ("CreationTime", json!("soon"), "bad_time"),
+            ("AuditData", json!("{oops"), "bad_json"),
+            ("AuditData", json!("7"), "wrong_type"),
+        ] {
+            let mut record = good.clone();
+            record[key] = value;
+            assert_eq!(code(record), Some(expected), "{key}");
+        }
     }
 }

@@ -319,3 +319,112 @@ pub(super) fn event(id: String, time: Timestamp, source: &str, actor: Actor, act
         attrs: BTreeMap::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn addresses_lose_their_ports() {
+        let check = |text: &str, expected: Option<&str>| assert_eq!(ip(text).as_deref(), expected, "{text}");
+        check("1.2.3.4", Some("1.2.3.4"));
+        check("1.2.3.4:5678", Some("1.2.3.4"));
+        check("[2001:DB8::7]:443", Some("2001:db8::7"));
+        check("[2001:db8::7]", Some("2001:db8::7"));
+        check("2001:db8::7", Some("2001:db8::7"));
+        check("::ffff:1.2.3.4", Some("1.2.3.4"));
+        for text in [
+            "",
+            "-",
+            "<null>",
+            "Salesforce.com IP",
+            "1.2.3",
+            "1.2.3.4:",
+            "1.2.3.4:99999",
+            "[1.2.3.4]:80",
+            "[::1",
+            "host:80",
+            "1.2.3.4, 5.6.7.8",
+        ] {
+            check(text, None);
+        }
+    }
+
+    #[test]
+    fn numbers_are_read_as_people_write_them() {
+        let of = |country: Option<&str>| Binding { country: country.map(str::to_owned), ..Binding::default() };
+        let check =
+            |text: &str, country: Option<&str>, expected: Phone| assert_eq!(phone(text, &of(country)), expected, "{text} {country:?}");
+        let number = |text: &str| Phone::Number(text.to_owned());
+        check("8 (916) 123-45-67", Some("RU"), number("+79161234567"));
+        check("79161234567", Some("KZ"), number("+79161234567"));
+        check("375291234567", Some("RU"), number("+375291234567"));
+        check("+7 916 123 45 67", None, number("+79161234567"));
+        check("00 44 20 7946 0000", None, number("+442079460000"));
+        check("89161234567", None, Phone::Odd);
+        check("9161234567", Some("RU"), Phone::Odd);
+        check("+7916", Some("RU"), Phone::Odd);
+        check("+7916123456789012", Some("RU"), Phone::Odd);
+        check("sip:ann@x", Some("RU"), Phone::Odd);
+        check("101", Some("RU"), Phone::Extension);
+        check("anonymous", Some("RU"), Phone::Anonymous);
+        check("", Some("RU"), Phone::Anonymous);
+    }
+
+    #[test]
+    fn compact_times_may_have_a_short_fraction() {
+        let check =
+            |text: &str, expected: Option<&str>| assert_eq!(compact_utc(text).map(|t| t.to_string()).as_deref(), expected, "{text}");
+        check("20260312060402.118", Some("2026-03-12T06:04:02.118Z"));
+        check("20260312060402.5", Some("2026-03-12T06:04:02.500Z"));
+        check("20260312060402", Some("2026-03-12T06:04:02.000Z"));
+        check("20260312060402.1189", Some("2026-03-12T06:04:02.118Z"));
+        for text in ["", "2026031206040", "20261312060402.118", "20260312060402.x", "2026ж312060402", "20260230060402.0"] {
+            check(text, None);
+        }
+    }
+
+    #[test]
+    fn a_row_is_known_by_its_fields_alone() {
+        let row = |value: Value| row_hash(value.as_object().expect("an object"));
+        let hash = row(json!({"b": "2", "a": "1"}));
+        assert_eq!(hash, row(json!({"a": "1", "empty": "", "none": null, "b": 2})));
+        // printf 'a=1\nb=2' | sha256sum
+        assert_eq!(hash, "55c420c0f44ea4c6");
+        assert_ne!(hash, row(json!({"a": "1", "b": "3"})));
+    }
+
+    #[test]
+    fn attrs_keep_what_says_something() {
+        let row = json!({"RUN_TIME": "540", "none": null, "empty": "", "na": "N/A", "access_token": "x", "authTokenId": "7", "sign": "x",
+            "Records": "x", "payload": {"inner": 1, "RUN_TIME": "inner", "params": {"deep": true}}, "list": [""]});
+        let Value::Object(row) = row else { unreachable!() };
+        let kept = serde_json::to_value(attrs(row)).expect("string keys");
+        assert_eq!(kept, json!({"RUN_TIME": "540", "authTokenId": "7", "inner": 1, "deep": true, "list": [""]}));
+    }
+
+    #[test]
+    fn soql_says_its_columns_and_whether_it_is_narrowed() {
+        let check = |text: &str, fields: &[&str], filter: bool| {
+            let query = soql(text);
+            assert_eq!(
+                (query.fields.iter().map(String::as_str).collect::<Vec<_>>().as_slice(), query.filter),
+                (fields, Some(filter)),
+                "{text}"
+            );
+        };
+        check("SELECT Id, Name, Phone FROM Account WHERE OwnerId != null", &["Id", "Name", "Phone"], true);
+        check("select Id,Owner.Name from Lead", &["Id", "Owner.Name"], false);
+        check("SELECT COUNT(Id), Name n, (SELECT Id FROM Contacts WHERE x = 1), City FROM Account", &["City"], false);
+        check("SELECT Id FROM A WHERE Name = 'where, from (it''s)'", &["Id"], true);
+        check("SELECT Id FROM A ORDER BY Name", &["Id"], false);
+        check("SELECT Id FROM A USING SCOPE mine where(x = 1)", &["Id"], true);
+        check("FIND {x} IN ALL FIELDS", &[], false);
+        check("SELECT", &[], false);
+        check("SELECT 'unclosed, FROM", &[], false);
+        check("", &[], false);
+        check("SELECT ж, Имя FROM Я", &[], false);
+    }
+}

@@ -400,7 +400,10 @@ fn id18(id: &str) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::adapter::{Adapter, Normalised, Raw};
 
     #[test]
     fn ids_get_their_check_characters() {
@@ -410,5 +413,236 @@ mod tests {
         for other in ["", "0055j000000utlPAAQ", "0055j000000utl-", "ж", "Salesforce.comI"] {
             assert_eq!(id18(other), other);
         }
+    }
+
+    /// The event of a row, without what all rows share.
+    fn event(kind: &str, fields: &[(&str, &str)]) -> Value {
+        let mut row = json!({"EVENT_TYPE": kind, "TIMESTAMP": "20260312060402.118", "REQUEST_ID": "r", "USER_ID": "0057Q00000AbXyZ"});
+        for (name, value) in fields {
+            row[name] = (*value).into();
+        }
+        let mut out = Normalised::default();
+        Adapter::of("salesforce-elf").expect("known").record(&Raw::from(row.to_string().as_bytes()), &mut out);
+        assert_eq!(out.rejects, []);
+        let mut event = serde_json::to_value(&out.events[0].1).expect("string keys");
+        let shared = event.as_object_mut().expect("an object");
+        for name in ["id", "time", "tenant", "source", "attrs"] {
+            assert!(shared.remove(name).is_some(), "{name}");
+        }
+        if shared["actor"] == json!({"id": "0057Q00000AbXyZQAV"}) {
+            shared.remove("actor");
+        }
+        event
+    }
+
+    #[test]
+    fn every_kind_of_row_becomes_its_action() {
+        let check = |kind: &str, fields: &[(&str, &str)], expected: Value| assert_eq!(event(kind, fields), expected, "{kind} {fields:?}");
+        check(
+            "Login",
+            &[
+                ("LOGIN_STATUS", "LOGIN_NO_ERROR"),
+                ("LOGIN_TYPE", "A"),
+                ("URI", "/services/Soap/u/62.0"),
+                ("SOURCE_IP", "Salesforce.com IP"),
+                ("CLIENT_IP", "203.0.113.7:80"),
+                ("TLS_PROTOCOL", "TLSv1.2"),
+            ],
+            json!({"action": "login", "channel": "api", "auth": {"method": "A"}, "client": {"ip": "203.0.113.7", "tls": "1.2"}}),
+        );
+        check(
+            "Login",
+            &[("LOGIN_STATUS", "LOGIN_ERROR_USER_FROZEN"), ("URI", "/index.jsp"), ("BROWSER_TYPE", "17110119")],
+            json!({"action": "login", "channel": "ui", "outcome": "failure", "reason": "LOGIN_ERROR_USER_FROZEN"}),
+        );
+        check(
+            "Login",
+            &[("USER_ID", ""), ("USER_NAME", "x@y.example"), ("LOGIN_STATUS", "LOGIN_ERROR_INVALID_PASSWORD")],
+            json!({"actor": {"id": "name:x@y.example", "name": "x@y.example"}, "action": "login", "channel": "ui", "outcome": "failure", "reason": "LOGIN_ERROR_INVALID_PASSWORD"}),
+        );
+        check("Logout", &[("SESSION_KEY", "s"), ("USER_INITIATED_LOGOUT", "0")], json!({"action": "logout", "session": "s"}));
+        check("LoginAs", &[("DELEGATED_USER_NAME", "x")], json!({"action": "login", "auth": {"method": "login_as"}}));
+        check(
+            "API",
+            &[
+                ("METHOD_NAME", "query_More"),
+                ("ENTITY_NAME", "Contact"),
+                ("ROWS_PROCESSED", "0"),
+                ("RESPONSE_SIZE", "512"),
+                ("CLIENT_NAME", "loader"),
+                ("QUERY", "SELECT Id FROM Contact"),
+            ],
+            json!({"action": "api_query", "channel": "api", "object": {"type": "contact"}, "records": 0, "bytes": 512, "query": {"text": "SELECT Id FROM Contact", "fields": ["Id"], "filter": false}, "client": {"app": "loader"}}),
+        );
+        check(
+            "API",
+            &[("METHOD_NAME", "upsert"), ("ROWS_PROCESSED", "0"), ("RESPONSE_SIZE", "512")],
+            json!({"action": "update", "channel": "api"}),
+        );
+        check(
+            "API",
+            &[("METHOD_NAME", "create"), ("ROWS_PROCESSED", "7"), ("EXCEPTION_MESSAGE", "no")],
+            json!({"action": "create", "channel": "api", "records": 7, "outcome": "failure", "reason": "no"}),
+        );
+        check("API", &[("METHOD_NAME", "describeSObject")], json!({"action": "other", "channel": "api"}));
+        let rest = |fields: &[(&str, &str)], action: &str| assert_eq!(event("RestApi", fields)["action"], action, "{fields:?}");
+        rest(&[("METHOD", "POST"), ("URI", "/services/data/v62.0/graphql")], "api_query");
+        rest(&[("METHOD", "POST"), ("URI", "/services/data/v62.0/composite/tree/Account")], "other");
+        rest(&[("METHOD", "PUT")], "update");
+        rest(&[("METHOD", "DELETE")], "delete");
+        rest(&[("METHOD", "OPTIONS")], "other");
+        check(
+            "RestApi",
+            &[
+                ("METHOD", "PATCH"),
+                ("URI", "/services/data/v62.0/sobjects/Opportunity/0067Q00000AbXyZ?x=1"),
+                ("STATUS_CODE", "204"),
+                ("USER_AGENT", "curl/8"),
+            ],
+            json!({"action": "update", "channel": "api", "object": {"type": "deal", "id": "0067Q00000AbXyZQAV"}, "order": "0067Q00000AbXyZQAV", "records": 1, "client": {"user_agent": "curl/8"}}),
+        );
+        check(
+            "RestApi",
+            &[("METHOD", "GET"), ("STATUS_CODE", "403"), ("REQUEST_STATUS", "A")],
+            json!({"action": "api_query", "channel": "api", "outcome": "denied", "reason": "HTTP 403"}),
+        );
+        check(
+            "RestApi",
+            &[("METHOD", "GET"), ("STATUS_CODE", "500")],
+            json!({"action": "api_query", "channel": "api", "outcome": "failure", "reason": "HTTP 500"}),
+        );
+        check("ApexRestApi", &[("METHOD", "POST"), ("URI", "/services/apexrest/search")], json!({"action": "other", "channel": "api"}));
+        check(
+            "BulkApi",
+            &[("OPERATION_TYPE", "queryAll"), ("ENTITY_TYPE", "Account"), ("ROWS_PROCESSED", "9"), ("SUCCESS", "1")],
+            json!({"action": "export", "channel": "bulk_api", "object": {"type": "client"}, "records": 9}),
+        );
+        check(
+            "BulkApi",
+            &[("OPERATION_TYPE", "hardDelete"), ("SUCCESS", "0"), ("MESSAGE", "why"), ("ROWS_PROCESSED", "0")],
+            json!({"action": "delete", "channel": "bulk_api", "outcome": "failure", "reason": "why"}),
+        );
+        check(
+            "BulkApi2",
+            &[("OPERATION_TYPE", "query"), ("JOB_STATUS", "FAILED"), ("RECORDS_PROCESSED", "5"), ("ERROR_MESSAGE", "why")],
+            json!({"action": "export", "channel": "bulk_api", "outcome": "failure", "reason": "why"}),
+        );
+        let report = |fields: &[(&str, &str)], action: &str| assert_eq!(event("Report", fields)["action"], action, "{fields:?}");
+        report(&[("RENDERING_TYPE", "X")], "export");
+        report(&[("RENDERING_TYPE", "P")], "print");
+        report(&[("RENDERING_TYPE", "W"), ("ORIGIN", "ReportRunFromLightning")], "report");
+        report(&[("ORIGIN", "ReportExportedUsingExcelConnector")], "export");
+        check(
+            "AsyncReportRun",
+            &[("REPORT_ID", "00O7Q000002pRsT"), ("ROW_COUNT", "3"), ("AVERAGE_ROW_SIZE", "10")],
+            json!({"action": "report", "channel": "report", "object": {"type": "report", "id": "00O7Q000002pRsTUAU"}, "records": 3, "bytes": 30}),
+        );
+        check(
+            "ReportExport",
+            &[("URI", "/00O7Q000002pRsT?export=1")],
+            json!({"action": "export", "channel": "report", "object": {"type": "report", "id": "00O7Q000002pRsTUAU"}}),
+        );
+        check(
+            "URI",
+            &[("URI", "/0017Q00000AbXyZ/e")],
+            json!({"action": "view", "channel": "ui", "object": {"type": "client", "id": "0017Q00000AbXyZQAV"}, "records": 1}),
+        );
+        check(
+            "URI",
+            &[("URI", "/0057Q00000AbXyZ")],
+            json!({"action": "view", "channel": "ui", "object": {"type": "user", "id": "0057Q00000AbXyZQAV"}}),
+        );
+        check(
+            "URI",
+            &[("URI", "/0017Q00000AbXyZ"), ("REQUEST_STATUS", "A")],
+            json!({"action": "view", "channel": "ui", "outcome": "denied", "object": {"type": "client", "id": "0017Q00000AbXyZQAV"}}),
+        );
+        check("URI", &[("URI", "/001?fcf=00B")], json!({"action": "list", "channel": "ui", "object": {"type": "client"}}));
+        check("URI", &[("URI", "/_ui/search/ui/UnifiedSearchResults")], json!({"action": "search", "channel": "ui"}));
+        check(
+            "URI",
+            &[("URI", "/servlet/servlet.FileDownload?file=00P7Q00000AbXyZ")],
+            json!({"action": "export", "channel": "ui", "object": {"type": "file", "id": "00P7Q00000AbXyZUAV"}}),
+        );
+        check(
+            "URI",
+            &[("URI", "/00O7Q000002pRsT?export=1")],
+            json!({"action": "export", "channel": "ui", "object": {"type": "report", "id": "00O7Q000002pRsTUAU"}}),
+        );
+        check("URI", &[("URI", "/home/home.jsp")], json!({"action": "other", "channel": "ui"}));
+        check(
+            "LightningPageView",
+            &[("PAGE_ENTITY_ID", "0037Q00000AbXyZ"), ("PAGE_ENTITY_TYPE", "Contact"), ("DEVICE_PLATFORM", "APP:ANDROID:TABLET")],
+            json!({"action": "view", "channel": "mobile", "object": {"type": "contact", "id": "0037Q00000AbXyZQAV"}, "records": 1, "client": {"device": "APP:ANDROID:TABLET"}}),
+        );
+        check(
+            "LightningPageView",
+            &[("PAGE_URL", "/lightning/o/Lead/list?filterName=x")],
+            json!({"action": "list", "channel": "ui", "object": {"type": "lead"}}),
+        );
+        check("LightningPageView", &[("PAGE_URL", "/lightning/page/home")], json!({"action": "other", "channel": "ui"}));
+        check(
+            "Search",
+            &[("QUERY_ID", "q"), ("SEARCH_QUERY", "\"ivanov\""), ("NUM_RESULTS", "0")],
+            json!({"action": "search", "query": {"text": "ivanov"}, "records": 0}),
+        );
+        check(
+            "ContentTransfer",
+            &[("TRANSACTION_TYPE", "saveVersion"), ("DOCUMENT_ID", "0697Q000004dDdD"), ("SIZE_BYTES", "5")],
+            json!({"action": "create", "object": {"type": "file", "id": "0697Q000004dDdDQAU"}, "records": 1}),
+        );
+        check(
+            "ContentTransfer",
+            &[("TRANSACTION_TYPE", "VersionRenditionDownload"), ("SIZE_BYTES", "5")],
+            json!({"action": "view", "object": {"type": "file"}, "bytes": 5}),
+        );
+        check(
+            "DocumentAttachmentDownloads",
+            &[("ENTITY_ID", "00P7Q00000AbXyZ")],
+            json!({"action": "export", "object": {"type": "file", "id": "00P7Q00000AbXyZUAV"}}),
+        );
+        check(
+            "UniqueQuery",
+            &[("QUERY_IDENTIFIER", "SELECT Id FROM Lead WHERE x = 1")],
+            json!({"action": "api_query", "query": {"text": "SELECT Id FROM Lead WHERE x = 1", "fields": ["Id"], "filter": true}}),
+        );
+        check(
+            "SearchClick",
+            &[("CLICKED_RECORD_ID", "0017Q00000AbXyZ")],
+            json!({"action": "other", "object": {"id": "0017Q00000AbXyZQAV"}}),
+        );
+        check(
+            "ApiTotalUsage",
+            &[("HTTP_METHOD", "GET"), ("ENTITY_NAME", "Case")],
+            json!({"action": "api_query", "channel": "api", "object": {"type": "other"}}),
+        );
+        check(
+            "PermissionUpdate",
+            &[("DESCRIPTION", "Modify All Data")],
+            json!({"action": "permission_change", "change": {"what": "Modify All Data"}}),
+        );
+        check("DatabaseSave", &[("NUM_ROWS", "3"), ("SAMPLE_FACTOR", "100")], json!({"action": "update", "records": 300}));
+        check("InsufficientAccess", &[], json!({"action": "other", "outcome": "denied"}));
+        check("WaveDownload", &[("NUMBER_OF_RECORDS", "12")], json!({"action": "export", "records": 12}));
+        check(
+            "NewInSpring",
+            &[("USER_TYPE", "AutomatedProcess")],
+            json!({"action": "other", "actor": {"id": "0057Q00000AbXyZQAV", "kind": "system"}}),
+        );
+        check("Sites", &[("USER_ID", "")], json!({"action": "other", "actor": {"id": "unknown", "kind": "system"}}));
+    }
+
+    #[test]
+    fn what_has_no_time_or_kind_is_refused() {
+        let code = |row: Value| {
+            let mut out = Normalised::default();
+            Adapter::of("salesforce-elf").expect("known").record(&Raw::from(row.to_string().as_bytes()), &mut out);
+            out.rejects.first().map(|r| r.code.as_str())
+        };
+        assert_eq!(code(json!({"EVENT_TYPE": "Logout"})), Some("missing_field"));
+        assert_eq!(code(json!({"EVENT_TYPE": "Logout", "TIMESTAMP": "soon"})), Some("bad_time"));
+        assert_eq!(code(json!({"TIMESTAMP": "20260312060402.118"})), Some("missing_field"));
+        // The derived time comes first, but only when it is one.
+        assert_eq!(code(json!({"EVENT_TYPE": "Logout", "TIMESTAMP": "20260312060402.118", "TIMESTAMP_DERIVED": ""})), None);
     }
 }

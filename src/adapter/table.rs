@@ -86,7 +86,7 @@ impl Table {
             return;
         }
         let fields = self.columns.iter().cloned().zip(cells.into_iter().map(Value::String));
-        sink.element(fields.collect::<Map<_, _>>());
+        sink.element(fields.collect::<Map<_, _>>(), row.len());
     }
 }
 

@@ -321,6 +321,27 @@ fn limits_hold() {
 }
 
 #[test]
+fn an_event_fits_into_a_message() {
+    let mut event = with("attrs.large", json!("x".repeat(900_000)));
+    event["attrs"]["small"] = json!(1);
+    let out = record("canonical", event.to_string());
+    assert_eq!(out.events[0].1.attrs, BTreeMap::from([("attrs_left_out".to_owned(), json!(1)), ("small".to_owned(), json!(1))]));
+    assert_eq!(out.complaints.len(), 1);
+    let ids: Vec<String> = (0..1000).map(|i| format!("{i:01000}")).collect();
+    assert_eq!(record("canonical", with("object.ids", json!(ids)).to_string()).rejects[0].code, Code::TooLong);
+    // A format that does not look at lengths itself.
+    let row = json!({"EVENT_TYPE": "RestApi", "TIMESTAMP": "20260312060402.118", "USER_ID": "0057Q00000AbXyZ", "SESSION_KEY": "s".repeat(2000),
+        "QUERY": "\u{1}".repeat(200_000)});
+    let out = record("salesforce-elf", row.to_string());
+    let (event, fields) = (&out.events[0].1, out.complaints.iter().map(|c| c.field.as_str()).collect::<Vec<_>>());
+    assert_eq!(fields, ["session", "query.text", "attrs"]);
+    assert!(serde_json::to_string(event).expect("JSON").len() < 800_000);
+    assert_eq!(event.session, None);
+    let row = json!({"EVENT_TYPE": "Logout", "TIMESTAMP": "20260312060402.118", "REQUEST_ID": "r".repeat(2000)});
+    assert_eq!(record("salesforce-elf", row.to_string()).rejects[0].code, Code::TooLong);
+}
+
+#[test]
 fn impossible_times_are_turned_away() {
     let now = Timestamp::parse("2026-03-01T10:00:00Z").expect("a time");
     let judged = |time: &str| {
