@@ -8,33 +8,10 @@ use tracing::{debug, error, info, warn};
 use super::metrics::Metrics;
 use crate::event::Timestamp;
 
-/// A version of an alert is stored.
-#[derive(Debug)]
-pub struct AlertStored<'a> {
-    /// Its id.
-    pub alert_id: &'a str,
-    /// Its version; 1 opens it.
-    pub version: u32,
-    /// The control with most bits.
-    pub control: &'a str,
-    /// How urgent it is.
-    pub severity: &'a str,
-}
-
-impl AlertStored<'_> {
-    /// Counts and logs.
-    pub fn emit(&self, metrics: &Metrics) {
-        metrics.alert(self.control, self.severity, self.version);
-        if self.version == 1 {
-            info!(alert_id = self.alert_id, control = self.control, severity = self.severity, "alert opened");
-        } else {
-            debug!(alert_id = self.alert_id, version = self.version, severity = self.severity, "alert grew");
-        }
-    }
-}
-
-/// Rows could not be stored; the attempt will be made again.
+/// Something could not be stored; the attempt will be made again.
 pub struct StoreAway<'a> {
+    /// What.
+    pub what: &'a str,
     /// Why.
     pub error: &'a dyn Display,
     /// Attempts so far.
@@ -46,14 +23,14 @@ impl StoreAway<'_> {
     pub fn emit(&self, metrics: &Metrics) {
         metrics.store_away();
         if self.attempt < 3 {
-            warn!(attempt = self.attempt, error = %self.error, "could not store, trying again");
+            warn!(what = self.what, attempt = self.attempt, error = %self.error, "could not store, trying again");
         } else {
-            error!(attempt = self.attempt, error = %self.error, "ClickHouse is away; consumption pauses, nothing is lost");
+            error!(what = self.what, attempt = self.attempt, error = %self.error, "ClickHouse is away; consumption pauses, nothing is lost");
         }
     }
 }
 
-/// Rows can be stored again.
+/// Storing works again.
 #[derive(Debug)]
 pub struct StoreBack;
 

@@ -91,7 +91,6 @@ pub struct Metrics {
     score_records: IntCounter,
     score_seconds: Histogram,
     alert_versions: IntCounter,
-    state_bytes: IntGauge,
     managers: IntGauge,
     store_seconds: Histogram,
     store_rows: IntCounter,
@@ -131,7 +130,6 @@ impl Metrics {
             score_records: counter(r, "filin_engine_records_total", "Records of the log given to the engine."),
             score_seconds: histogram(r, "filin_engine_score_seconds", "Time to score a batch of records."),
             alert_versions: counter(r, "filin_engine_alert_versions_total", "Versions of alerts, the first of each included."),
-            state_bytes: gauge(r, "filin_engine_state_bytes", "Size of the tenants' states."),
             managers: gauge(r, "filin_engine_managers", "Managers with a baseline."),
             store_seconds: histogram(r, "filin_store_insert_seconds", "Time to store a batch of rows."),
             store_rows: counter(r, "filin_store_rows_total", "Rows stored."),
@@ -247,10 +245,9 @@ impl Metrics {
         self.checkpoint_at.set(seconds(at));
     }
 
-    /// Managers with a baseline, and the size of all states.
-    pub fn states(&self, managers: usize, bytes: usize) {
+    /// Managers with a baseline.
+    pub fn managers(&self, managers: usize) {
         self.managers.set(whole(managers));
-        self.state_bytes.set(whole(bytes));
     }
 
     /// Records of the log that are not scored yet.
@@ -263,9 +260,9 @@ impl Metrics {
         self.source_lag.with_label_values(&[source.as_str()]).set(i64::try_from(records).unwrap_or(i64::MAX));
     }
 
-    /// How much reference data there is.
+    /// Rows of reference data came into force.
     pub fn reference_rows(&self, kind: Reference, rows: usize) {
-        self.reference_rows.with_label_values(&[kind.as_str()]).set(whole(rows));
+        self.reference_rows.with_label_values(&[kind.as_str()]).add(whole(rows));
     }
 
     /// The greatest event time; one before the last is no news.

@@ -13,7 +13,10 @@ use crate::{
     engine::{Policy, Record},
     event::{Enriched, Event, Origin},
     log::{self, Appender, Entry},
-    ops::{clock, metrics::Metrics},
+    ops::{
+        clock,
+        metrics::{Metrics, Reference},
+    },
     store::{self, Alias, dead::DeadLetter, persist, reference, state},
 };
 
@@ -213,6 +216,11 @@ impl Inner {
     }
 
     fn know(&self, rows: Rows) {
+        for (kind, n) in
+            [(Reference::Users, rows.users.len()), (Reference::Clients, rows.clients.len()), (Reference::Orders, rows.orders.len())]
+        {
+            self.metrics.reference_rows(kind, n);
+        }
         let mut tenants = self.tenants.write().expect("no holder panics");
         for user in rows.users {
             let known = tenants.entry(user.tenant.clone()).or_insert_with_key(|t| self.fresh(t));

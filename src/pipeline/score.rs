@@ -312,17 +312,17 @@ impl Scorer {
                 self.pending.hours.extend(hours.into_iter().map(|h| rows::hour(&name, h, &self.alias, offset)));
             }
         }
-        let (client, p) = (&self.client, &self.pending);
+        let (client, p, m) = (&self.client, &self.pending, &self.metrics);
         if p.rows() > 0 {
             let watch = clock::Stopwatch::start();
             tokio::try_join!(
-                insert(client, "events", &p.events),
-                insert(client, "events_raw", &p.raw),
-                insert(client, "signals", &p.signals),
-                insert(client, "manager_hour", &p.hours),
-                insert(client, "manager_day", &p.days),
+                insert(client, m, "events", &p.events),
+                insert(client, m, "events_raw", &p.raw),
+                insert(client, m, "signals", &p.signals),
+                insert(client, m, "manager_hour", &p.hours),
+                insert(client, m, "manager_day", &p.days),
             )?;
-            insert(&store::unchecked(client), "alerts", &p.alerts).await?;
+            insert(&store::unchecked(client), m, "alerts", &p.alerts).await?;
             self.metrics.flushed(p.rows(), watch.elapsed());
         }
         self.pending.clear();
@@ -336,6 +336,7 @@ impl Scorer {
             self.checkpoint(id, reader).await?;
         }
         self.pending.records = 0;
+        self.metrics.managers(self.partitions.values().flat_map(|p| p.tenants.values()).map(|t| t.managers().len()).sum());
         Ok(())
     }
 
@@ -379,7 +380,7 @@ impl Scorer {
             at: now.millis(),
         };
         let client = &self.client;
-        persist("checkpoint", || state::save(client, &managers, &tenants, &row)).await?;
+        store::persist_or_tell("checkpoint", &self.metrics, || state::save(client, &managers, &tenants, &row)).await?;
         for tenant in partition.tenants.values_mut() {
             tenant.mark_clean();
         }
@@ -413,13 +414,14 @@ pub async fn restore(client: &clickhouse::Client, at: &Checkpoint) -> Result<BTr
 
 async fn insert<T: clickhouse::RowOwned + clickhouse::RowWrite>(
     client: &clickhouse::Client,
+    metrics: &Metrics,
     table: &str,
     rows: &[T],
 ) -> Result<(), store::Error> {
     if rows.is_empty() {
         return Ok(());
     }
-    persist(table, || async {
+    store::persist_or_tell(table, metrics, || async {
         let mut insert = client.insert::<T>(table).await?;
         for row in rows {
             insert.write(row).await?;

@@ -14,6 +14,11 @@ use std::{future::Future, time::Duration};
 
 pub use alias::Alias;
 
+use crate::ops::{
+    happening::{StoreAway, StoreBack},
+    metrics::Metrics,
+};
+
 /// Something went wrong with ClickHouse.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -81,19 +86,69 @@ pub fn unchecked(client: &clickhouse::Client) -> clickhouse::Client {
 ///
 /// # Errors
 /// [`Error::Refused`] of the last try.
-pub async fn persist<T, F>(what: &str, mut attempt: impl FnMut() -> F) -> Result<T, Error>
+pub async fn persist<T, F>(what: &str, attempt: impl FnMut() -> F) -> Result<T, Error>
 where
     F: Future<Output = Result<T, Error>>,
 {
-    let mut wait = Duration::from_millis(100);
+    let away = |error: &str, _| tracing::warn!(what, error, "clickhouse is away, trying again");
+    retry(attempt, away, || {}).await
+}
+
+/// As [`persist`], for what holds up consumption: on-call is told.
+///
+/// # Errors
+/// [`Error::Refused`] of the last try.
+pub async fn persist_or_tell<T, F>(what: &str, metrics: &Metrics, attempt: impl FnMut() -> F) -> Result<T, Error>
+where
+    F: Future<Output = Result<T, Error>>,
+{
+    let away = |error: &str, attempt| StoreAway { what, error: &error, attempt }.emit(metrics);
+    retry(attempt, away, || StoreBack.emit(metrics)).await
+}
+
+async fn retry<T, F>(mut attempt: impl FnMut() -> F, away: impl Fn(&str, u32), back: impl Fn()) -> Result<T, Error>
+where
+    F: Future<Output = Result<T, Error>>,
+{
+    let (mut wait, mut n) = (Duration::from_millis(100), 1_u32);
     loop {
         match attempt().await {
             Err(Error::Away(e)) => {
-                tracing::warn!(error = %e, "{what}: clickhouse is away, trying again");
+                away(&e, n);
                 tokio::time::sleep(wait).await;
                 wait = (wait * 2).min(Duration::from_secs(5));
+                n = n.saturating_add(1);
             }
-            done => return done,
+            done => {
+                if n > 1 {
+                    back();
+                }
+                return done;
+            }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+    use crate::ops::metrics::Labels;
+
+    #[tokio::test]
+    async fn on_call_sees_that_clickhouse_is_away_and_back() {
+        let metrics = Metrics::new(&prometheus::Registry::new(), &Labels { controls: &[], severities: &[], reasons: &[] });
+        let shows = |line: &str| metrics.text().lines().any(|l| l == line);
+        let attempts = Cell::new(0);
+        let attempt = || async {
+            attempts.set(attempts.get() + 1);
+            assert_eq!(shows("filin_store_away 1"), attempts.get() > 1);
+            if attempts.get() < 3 { Err(Error::Away("x".to_owned())) } else { Ok(7) }
+        };
+        assert_eq!(persist_or_tell("rows", &metrics, attempt).await.ok(), Some(7));
+        assert!(shows("filin_store_away 0") && shows("filin_store_retries_total 2"));
+        let refused = persist_or_tell("rows", &metrics, || async { Err::<(), _>(Error::Refused("x".to_owned())) }).await;
+        assert!(matches!(refused, Err(Error::Refused(_))));
     }
 }

@@ -66,6 +66,10 @@ fn a_real_instance_answers_as_described() {
     }
 
     let metrics = service.http("GET", "/metrics", b"").1;
+    let value = |name: &str| metrics.lines().find_map(|l| l.strip_prefix(name)?.trim().parse::<f64>().ok());
+    assert!(value("filin_directory_rows{kind=\"users\"}").is_some_and(|n| n > 0.0));
+    assert_eq!(value("filin_source_rejected_total{reason=\"bad_json\"}"), Some(0.0));
+    assert!(value("filin_engine_watermark_timestamp_seconds").is_some_and(|t| t > 1e9));
     let promtool = filin::ops::config::cache_dir().join("promtool");
     let mut child = std::process::Command::new(&promtool)
         .args(["check", "metrics"])
