@@ -365,6 +365,8 @@ fn open(options: Options, loopback: bool) -> Result<(Arc<Shared>, Folder), Error
         // libchdb's own defaults are those of a tool on the command line.
         "--implicit_select=0".to_owned(),
         "--allow_introspection_functions=0".to_owned(),
+        // Not the machine's: what a query says must not depend on where it runs.
+        "--session_timezone=UTC".to_owned(),
     ];
     arguments.extend(settings.map(String::into_bytes));
     let arguments =

@@ -124,8 +124,6 @@ const SHOW: &[&str] = &[
     "SETTINGS",
     "TABLES",
 ];
-/// What may follow a column that is called `settings`.
-const AFTER_COLUMN: &[&str] = &["AND", "AS", "ASC", "BETWEEN", "DESC", "FROM", "ILIKE", "IN", "IS", "LIKE", "NOT", "OR", "UNION"];
 const EXPLAIN: &[&str] = &["AST", "ESTIMATE", "PIPELINE", "PLAN", "QUERY", "SYNTAX", "TREE"];
 /// Views of views.
 const DEPTH: usize = 5;
@@ -232,13 +230,13 @@ fn check_tokens(statement: &Statement<'_>, known: &Known) -> Result<(), Exceptio
         match token.kind {
             Kind::Odd => return Err(denied("signs beyond ASCII outside of quotes, here-documents, quotes and comments without an end")),
             Kind::Word if statement.is(token, "INTO") => return Err(denied("INTO")),
-            // The engine refuses them in readonly mode, but not within sub-queries.
-            Kind::Word if statement.is(token, "SETTINGS") && statement.verb != Verb::Show => {
-                let column = |next: Token| AFTER_COLUMN.iter().any(|k| statement.is(next, k));
-                let named = next.filter(|next| matches!(next.kind, Kind::Word | Kind::Quoted) && !column(*next));
-                if let Some(name) = named {
-                    let name = identifier(statement, name);
-                    return Err(Exception::new(164, "READONLY", format!("Cannot modify '{name}' setting in readonly mode")));
+            // The engine refuses them in readonly mode, but not within sub-queries. A table may be called so: system.settings.
+            Kind::Word if statement.is(token, "SETTINGS") => {
+                let member = i > 0 && statement.tokens.get(i - 1).is_some_and(|before| before.kind == Kind::Sign(b'.'));
+                let named = next.filter(|next| matches!(next.kind, Kind::Word | Kind::Quoted));
+                let set = statement.tokens.get(i + 2).is_some_and(|sign| sign.kind == Kind::Sign(b'='));
+                if let Some(name) = named.filter(|_| set && !member) {
+                    return Err(read_only(&identifier(statement, name)));
                 }
             }
             Kind::Word | Kind::Quoted => {
@@ -306,6 +304,10 @@ fn check_select(connection: &mut Connection, select: &[u8], parameters: &Paramet
     explain.extend(select);
     let tree = connection.query(&explain, "TSVRaw", parameters)?;
     let tree = String::from_utf8_lossy(&tree.body);
+    // The shorter forms of a SETTINGS clause, which the tokens do not tell from names.
+    if let Some(settings) = tree.lines().find_map(|line| line.trim_start().strip_prefix("SETTINGS ")) {
+        return Err(read_only(settings.split('=').next().unwrap_or_default()));
+    }
     for name in values(&tree, "table_function_name: ") {
         if !TABLE_FUNCTIONS.contains(&name.to_lowercase().as_str()) {
             return Err(denied(&format!("table function {name}")));
@@ -359,6 +361,10 @@ fn check_table(connection: &mut Connection, full: &str, known: &Known, depth: us
     if allowed { Ok(()) } else { Err(denied(&format!("table {full}"))) }
 }
 
+fn read_only(setting: &str) -> Exception {
+    Exception::new(164, "READONLY", format!("Cannot modify '{setting}' setting in readonly mode"))
+}
+
 fn denied(what: &str) -> Exception {
     Exception::new(497, "ACCESS_DENIED", format!("{READER}: Not enough privileges: {what} is not for readers", READER = super::READER))
 }
@@ -383,6 +389,8 @@ mod tests {
             "SELECT 'INTO', `into`, format('{}', 'a') FROM numbers(3)",
             "SELECT clients, log FROM filin.alerts",
             "SELECT settings FROM t WHERE settings IN ('a') ORDER BY settings",
+            "SELECT name FROM system.settings LIMIT 5",
+            "SELECT name FROM settings AS s WHERE settings = 1",
             "SHOW SETTINGS LIKE '%'",
             "SELECT 'Иванов' AS `имя`",
             "SHOW TABLES FROM filin LIKE '%'",

@@ -152,15 +152,15 @@ func main() {
 	defer reader.Close()
 	got, err := reader.QueryContext(ctx, "SELECT toStartOfInterval(at, INTERVAL 10 second) AS time, manager AS metric, count() AS value FROM events WHERE at >= toDateTime(1795000000) AND at <= toDateTime(1795000100) GROUP BY time, metric ORDER BY time LIMIT 100000")
 	must("dashboard", err)
+	types, err := got.ColumnTypes()
+	must("dashboard", err)
 	n := 0
 	for got.Next() {
 		n++
 	}
 	must("dashboard", got.Err())
-	types, err := got.ColumnTypes()
-	must("dashboard", err)
 	check("a dashboard's rows", n, 3000)
-	check("a dashboard's types", types[0].DatabaseTypeName()+" "+types[1].DatabaseTypeName()+" "+types[2].DatabaseTypeName(), "DateTime('UTC') LowCardinality(String) UInt64")
+	check("a dashboard's types", types[0].DatabaseTypeName()+" "+types[1].DatabaseTypeName()+" "+types[2].DatabaseTypeName(), "DateTime LowCardinality(String) UInt64")
 	var name string
 	must("schema", reader.QueryRowContext(ctx, "SELECT name FROM system.tables WHERE database = 'go'").Scan(&name))
 	check("a dashboard's list of tables", name, "events")
