@@ -87,7 +87,9 @@ fn attrs(event: &mut Event, notes: &mut Notes<'_>) -> Result<(), Fault> {
     if size <= MAX_EVENT {
         return Ok(());
     }
-    let mut sizes: Vec<(usize, String)> = event.attrs.iter().map(|(name, value)| (length(name) + length(value), name.clone())).collect();
+    // With the colon and the comma.
+    let mut sizes: Vec<(usize, String)> =
+        event.attrs.iter().map(|(name, value)| (length(name) + length(value) + 2, name.clone())).collect();
     sizes.sort_unstable();
     let mut dropped = 0;
     while size > MAX_EVENT {

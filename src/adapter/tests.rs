@@ -327,6 +327,9 @@ fn an_event_fits_into_a_message() {
     let out = record("canonical", event.to_string());
     assert_eq!(out.events[0].1.attrs, BTreeMap::from([("attrs_left_out".to_owned(), json!(1)), ("small".to_owned(), json!(1))]));
     assert_eq!(out.complaints.len(), 1);
+    let many: Map<String, Value> = (0..100_000).map(|i| (format!("k{i:05}"), json!(i))).collect();
+    let kept = &record("canonical", with("attrs", Value::Object(many)).to_string()).events[0].1;
+    assert!((30_000..60_000).contains(&kept.attrs.len()), "{}", kept.attrs.len());
     let ids: Vec<String> = (0..1000).map(|i| format!("{i:01000}")).collect();
     assert_eq!(record("canonical", with("object.ids", json!(ids)).to_string()).rejects[0].code, Code::TooLong);
     // A format that does not look at lengths itself.

@@ -3,7 +3,9 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
+    io::Write,
     path::{Path, PathBuf},
+    process::{Command, Stdio},
 };
 
 use filin::{
@@ -129,7 +131,9 @@ fn read(format: &str, path: &str) -> Normalised {
 #[test]
 fn the_real_o365_log_is_read_but_for_its_blank_lines() {
     let out = read("o365", "data/o365-audit/auditdata.jsonl.gz");
-    assert_eq!((out.events.len(), out.rejects.len(), out.complaints.len(), out.skipped), (9608, 0, 0, 3));
+    assert_eq!((out.events.len(), out.rejects.len(), out.skipped), (9608, 0, 3));
+    // Two records name all addresses of an application as the id of their object.
+    assert_eq!(out.complaints.iter().map(|c| c.field.as_str()).collect::<Vec<_>>(), ["object.id", "object.id"]);
     let events: Vec<&Event> = out.events.iter().map(|(_, e)| e).collect();
     let count = |of: &dyn Fn(&Event) -> bool| events.iter().filter(|e| of(e)).count();
     let ids: BTreeSet<&str> = events.iter().map(|e| e.id.as_str()).collect();
@@ -168,7 +172,7 @@ fn the_real_o365_log_is_read_but_for_its_blank_lines() {
     let to: BTreeSet<_> = events.iter().copied().filter(forwards).filter_map(|e| e.change.as_ref()?.to.as_deref()).collect();
     assert!(to.contains("korstiaan@financial-technology.com"), "{to:?}");
     // Every address was read, with port and without: 1 559 records bring a ClientIP, 61 of them empty.
-    assert_eq!(count(&|e| e.attrs.get("ClientIP").is_some() && e.client.as_ref().is_none_or(|c| c.ip.is_none())), 0);
+    assert_eq!(count(&|e| e.attrs.contains_key("ClientIP") && e.client.as_ref().is_none_or(|c| c.ip.is_none())), 0);
     // No record is lost: mails read are counted one by one.
     let mails: u64 = events.iter().filter(|e| e.attrs.contains_key("Folders")).filter_map(|e| e.records).sum();
     assert!(mails >= 496, "{mails}");
@@ -292,4 +296,66 @@ fn spoiled_real_records_do_no_harm() {
     if let Err(e) = run {
         panic!("{e}");
     }
+}
+
+/// Exit code, standard output and standard error of `filin normalise`.
+fn normalise(arguments: &[&str], input: &str) -> (Option<i32>, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_filin"));
+    command.arg("normalise").args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("filin starts");
+    // Wrong usage ends it before it has read anything.
+    drop(child.stdin.take().expect("piped").write_all(input.as_bytes()));
+    let output = child.wait_with_output().expect("filin ends");
+    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn normalise_tells_rejects_and_goes_on() {
+    let good = r#"{"id":"1","time":"2026-03-01T10:00:00Z","source":"crm","actor":{"id":"a"},"action":"view","client":{"ip":"nowhere"}}"#;
+    let input = format!("{good}\n\noops\n{}\n[{good},7]\n", good.replace("2026", "1996"));
+    let folder = tempfile::tempdir().expect("a folder");
+    let rejects = folder.path().join("rejects.jsonl");
+    let (code, out, err) = normalise(&["--format", "canonical", "--json", "--rejects", rejects.to_str().expect("a path")], &input);
+    assert_eq!(code, Some(0), "{err}");
+    assert_eq!(out.lines().count(), 2);
+    let summary: Value = serde_json::from_str(&err).expect("JSON");
+    let rejected = serde_json::json!({"bad_json": 1, "before_2000": 1, "wrong_type": 1});
+    assert_eq!(summary, serde_json::json!({"lines": 5, "events": 2, "blank": 1, "rejected": rejected, "complaints": {"client.ip": 2}}));
+    let places: Vec<(u64, u64, String)> = fs::read_to_string(&rejects)
+        .expect("written")
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).expect("JSON"))
+        .map(|r| {
+            (r["line"].as_u64().expect("a line"), r["index"].as_u64().expect("an index"), r["code"].as_str().expect("a code").to_owned())
+        })
+        .collect();
+    assert_eq!(places, [(3, 0, "bad_json".to_owned()), (4, 0, "before_2000".to_owned()), (5, 1, "wrong_type".to_owned())]);
+    // What comes out goes in again.
+    let (code, again, _) = normalise(&["--format", "canonical", "-"], &out);
+    assert_eq!((code, again), (Some(0), out));
+}
+
+#[test]
+fn normalise_says_what_is_wrong_with_its_usage() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let binding = folder.path().join("b.toml");
+    fs::write(&binding, "tenant = \"acme\"\ncolor = \"red\"\n").expect("writable");
+    let binding = binding.to_str().expect("a path");
+    for (arguments, expected) in [
+        (&["--format", "nosuch"][..], "there is no format \"nosuch\": give one of canonical, o365, salesforce-elf"),
+        (&["--format", "canonical", "/nowhere/at/all"], "/nowhere/at/all cannot be opened"),
+        (&["--format", "canonical", "--binding", binding], "color"),
+        (&["--format", "canonical", "--binding", "/nowhere"], "--binding: /nowhere"),
+        (&[], "--format"),
+    ] {
+        let (code, out, err) = normalise(arguments, "");
+        assert_eq!((code, out.as_str()), (Some(2), ""), "{err}");
+        assert!(err.contains(expected), "{err}");
+    }
+    fs::write(binding, "[[bindings]]\ntopic = \"raw\"\nformat = \"canonical\"\ntenant = \"acme\"\n").expect("writable");
+    let event = r#"{"id":"1","time":"2026-03-01","source":"crm","actor":{"id":"a"},"action":"view"}"#;
+    let (code, out, _) = normalise(&["--format", "canonical", "--binding", binding], event);
+    assert_eq!(code, Some(0));
+    assert!(out.contains(r#""tenant":"acme""#), "{out}");
 }
