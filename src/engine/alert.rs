@@ -5,18 +5,23 @@ use std::collections::BTreeSet;
 use uuid::Uuid;
 
 use super::{
-    AlertVersion, Contribution, Severity, Signal, Subject, SubjectKind, control,
+    AlertVersion, Contribution, Severity, Signal, Subject, SubjectKind,
+    accumulate::Moment,
+    calendar::{Calendar, hour_of_week},
+    control,
     day::Day,
     detector::{self, DETECTORS, FAMILIES, HURDLE, RULE},
     episode::Claim,
-    explain::{self, Facts, Finding, Usual},
+    explain::{self, Detector, Facts, Finding, Usual},
     manager::{Baseline, Episode},
     math::{count, number},
+    people::Person,
     rollup::known,
     rule::{Rule, Rules},
     score::millibits,
+    team::Teams,
 };
-use crate::event::{Enriched, Event, Timestamp};
+use crate::event::{Timestamp, Work};
 
 /// Ids of alerts and signals are UUIDv5 in this space.
 const SPACE: Uuid = Uuid::from_u128(0x7b0c_3a52_9d4e_5c1b_8f60_2ee1_c0de_f111);
@@ -29,7 +34,7 @@ const RANGE: f64 = 1.44;
 pub(super) struct Found<'a> {
     pub(super) tenant: &'a str,
     pub(super) manager: &'a str,
-    pub(super) event: &'a Enriched,
+    pub(super) now: &'a Moment<'a>,
     pub(super) day: &'a Day,
     pub(super) base: &'a Baseline,
     /// Rules whose controls are on.
@@ -54,11 +59,6 @@ impl Case {
         Self { score, bits, families }
     }
 
-    /// Nothing to tell.
-    pub(super) fn is_empty(&self) -> bool {
-        self.families.is_empty()
-    }
-
     fn is_spoken(&self, bits: u64) -> bool {
         number(bits) >= SPOKEN * number(self.bits)
     }
@@ -73,7 +73,7 @@ impl Found<'_> {
     pub(super) fn claim(&self, case: &Case, severity: Severity) -> Claim {
         Claim {
             date: self.day.date,
-            time: self.event.event.time.millis(),
+            time: self.now.event.time.millis(),
             severity,
             bits: case.bits,
             records: count(self.day.records()),
@@ -82,9 +82,17 @@ impl Found<'_> {
         }
     }
 
+    /// The id of an alert that this event opens. `late`: it is of long ago.
+    pub(super) fn alert_id(&self, late: bool) -> String {
+        let reference = self.now.event.reference();
+        let mut parts = vec![self.tenant, SubjectKind::Manager.as_str(), self.manager, &reference];
+        parts.extend(late.then_some("late"));
+        id(&parts)
+    }
+
     /// A version of an alert.
     pub(super) fn version(&self, case: &Case, episode: &Episode, notify: bool, facts: &Facts) -> AlertVersion {
-        let (day, event) = (self.day, &self.event.event);
+        let (day, event) = (self.day, self.now.event);
         let findings: Vec<Finding> = case.families.iter().map(|(f, bits)| self.finding(*f, *bits)).collect();
         let mitre: BTreeSet<&str> = episode.controls.iter().flat_map(|c| control::mitre(c)).copied().collect();
         AlertVersion {
@@ -122,7 +130,7 @@ impl Found<'_> {
     /// The events that raised what is spoken of; when a threshold fell below what a day had forgotten, the event itself.
     fn evidence(&self, case: &Case) -> Vec<String> {
         let found = self.day.evidence.references(case.spoken().fold(0, |set, f| set | 1 << f));
-        if found.is_empty() { vec![self.event.event.reference()] } else { found }
+        if found.is_empty() { vec![self.now.event.reference()] } else { found }
     }
 
     /// A detector reached a new whole nat.
@@ -138,12 +146,12 @@ impl Found<'_> {
     }
 
     fn signal_of(&self, control: &str, detector: &str, nats: f64, observed: f64, expected: f64, k: usize) -> Signal {
-        let event_id = self.event.event.reference();
+        let event_id = self.now.event.reference();
         Signal {
             signal_id: id(&[self.tenant, SubjectKind::Manager.as_str(), self.manager, &event_id, control, detector]),
             tenant: self.tenant.to_owned(),
             manager: self.manager.to_owned(),
-            time: self.event.event.time,
+            time: self.now.event.time,
             control: control.to_owned(),
             detector: detector.to_owned(),
             bits: millibits(nats),
@@ -182,8 +190,42 @@ impl Found<'_> {
     }
 
     /// How high a drift stands with today.
-    pub(super) fn drift(&self, j: usize) -> f64 {
+    fn drift(&self, j: usize) -> f64 {
         self.base.drift.level(j).max(self.day.raw[HURDLE + j])
+    }
+
+    /// What holds for the whole manager-day, for the sentences.
+    pub(super) fn facts(&self, calendar: &Calendar, teams: &Teams, budget: f64) -> Facts {
+        let (now, day, base) = (self.now, self.day, self.base);
+        let t = now.event.time;
+        let Person { zone, notice_at, terminated_at, .. } = now.person;
+        let (zone, leaving) = (calendar.zone_of(*zone), now.person.leaving(t));
+        let rules = day.rules.and(self.rules);
+        let hour = hour_of_week(now.local_ms);
+        let unrelated = day.x[Detector::Unrel as usize];
+        Facts {
+            zone: zone.clone(),
+            local: zone.clock(t),
+            hour_share: day.hours.iter().find(|(b, _)| usize::from(*b) == hour).map_or(0.0, |(_, h)| f64::from(h.share)),
+            records_out: count(day.x[Detector::RecOut as usize]),
+            records_screen: count(day.x[Detector::RecScr as usize]),
+            clients: count(day.clients()),
+            clients_related: day.related,
+            unrelated_key: day.unrelated_key,
+            team_unrelated: teams.known_day(day.date, day.team()).and_then(|team| team.unrelated_of_others(unrelated)),
+            new_values: day.news.shown(),
+            drift_days: base.drift.days(),
+            drift: std::array::from_fn(|j| self.drift(j)),
+            baseline_days: base.hurdle.days(),
+            budget,
+            notice_at: notice_at.filter(|at| *at <= t),
+            // Once notice is given or access has ended, the end of access is no secret.
+            terminated_at: terminated_at.filter(|_| leaving),
+            absent: now.enriched.enrich.work == Some(Work::Absent),
+            substitute: day.substitute,
+            address: day.denied.as_deref().map(str::to_owned),
+            other_rules: rules.iter().filter(|r| Some(*r) != rules.strongest()).map(|r| r.id().to_owned()).collect(),
+        }
     }
 
     fn usual(&self, k: usize) -> Option<Usual> {
@@ -207,14 +249,6 @@ fn contribution(f: &Finding, facts: &Facts, spoken: bool) -> Contribution {
 /// min(100, bits / 600), one decimal, rounded down.
 fn shown(bits: u64) -> f64 {
     number((bits / 60).min(1000)) / 10.0
-}
-
-/// The id of an alert about a manager: by the event that opened it. `late`: broken by an event of long ago.
-pub(super) fn alert_id(tenant: &str, manager: &str, event: &Event, late: bool) -> String {
-    let reference = event.reference();
-    let mut parts = vec![tenant, SubjectKind::Manager.as_str(), manager, &reference];
-    parts.extend(late.then_some("late"));
-    id(&parts)
 }
 
 fn id(parts: &[&str]) -> String {

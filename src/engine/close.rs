@@ -89,6 +89,22 @@ impl Tenant {
             relation::forget(&mut m.base, earliest, gone) || before != (m.days.len(), m.episodes.len(), m.belated.len())
         });
         shared.teams.forget(is_old);
+        self.forget_ghosts();
+    }
+
+    /// Of accounts without a row, those who have been idle for longest go when there are too many.
+    fn forget_ghosts(&mut self) {
+        let excess = self.roster.len().saturating_sub(self.terms.ghosts / 2 + self.people.len());
+        if excess == 0 {
+            return;
+        }
+        let idle = |m: &&Manager| m.days.is_empty() && m.episodes.is_empty() && !self.people.contains(&m.id);
+        let mut idle: Vec<_> = self.roster.iter().filter(idle).map(|m| (m.last_day, m.id.clone())).collect();
+        idle.sort_unstable();
+        idle.truncate(excess);
+        for (_, id) in idle {
+            self.roster.forget(&id);
+        }
     }
 }
 

@@ -30,6 +30,9 @@ impl Claim {
         end: impl FnOnce() -> i64,
         alert_id: impl FnOnce() -> String,
     ) -> Option<(Episode, bool)> {
+        if self.bits == 0 {
+            return None;
+        }
         let mine = |e: &Episode| e.date == self.date || (e.from..e.until).contains(&self.time);
         let at = episodes.iter().rposition(mine).unwrap_or_else(|| {
             episodes.push(Episode {

@@ -91,6 +91,13 @@ pub(super) struct Peak {
     bin: u16,
 }
 
+#[cfg(test)]
+impl Peak {
+    pub(super) fn date(self) -> Date {
+        self.date
+    }
+}
+
 impl Manager {
     /// Somebody of whom nothing is known.
     pub(super) fn new(id: &str) -> Self {

@@ -31,6 +31,8 @@ mod repeat;
 mod rollup;
 mod roster;
 mod rule;
+#[cfg(test)]
+mod scenarios;
 mod score;
 mod sketch;
 pub mod state;

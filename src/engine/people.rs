@@ -17,7 +17,7 @@ const UNKNOWN: &str = "unknown";
 #[derive(Debug)]
 pub(super) struct People {
     rows: BTreeMap<String, Vec<Row>>,
-    nobody: Person,
+    nobody: Arc<Person>,
 }
 
 /// A person as of some time.
@@ -53,13 +53,14 @@ struct Row {
     terminated_at: Option<When>,
     kind: Option<ActorKind>,
     #[serde(skip)]
-    person: Option<Box<Person>>,
+    person: Option<Arc<Person>>,
 }
 
 impl Default for People {
     fn default() -> Self {
         let post = Post { role: UNKNOWN.into(), team: "".into(), schedule: "".into() };
-        Self { rows: BTreeMap::new(), nobody: Person { post, zone: 0, kind: None, notice_at: None, terminated_at: None } }
+        let nobody = Person { post, zone: 0, kind: None, notice_at: None, terminated_at: None };
+        Self { rows: BTreeMap::new(), nobody: Arc::new(nobody) }
     }
 }
 
@@ -78,15 +79,20 @@ impl People {
     }
 
     /// The person in force at an instant; the first row also holds for all earlier time.
-    pub(super) fn at(&self, id: &str, t: Timestamp) -> &Person {
+    pub(super) fn at(&self, id: &str, t: Timestamp) -> &Arc<Person> {
         let Some(rows) = self.rows.get(id) else { return &self.nobody };
         let row = &rows[rows.partition_point(|r| r.since <= t).saturating_sub(1)];
-        row.person.as_deref().unwrap_or(&self.nobody)
+        row.person.as_ref().unwrap_or(&self.nobody)
     }
 
     /// Whether the id is a user's.
     pub(super) fn contains(&self, id: &str) -> bool {
         self.rows.contains_key(id)
+    }
+
+    /// How many have a row.
+    pub(super) fn len(&self) -> usize {
+        self.rows.len()
     }
 
     /// Names all zones to a calendar and reads local dates anew.
@@ -135,7 +141,7 @@ impl Row {
         let zone = calendar.zone(self.time_zone.as_deref());
         let text = |t: &Option<Arc<str>>| t.clone().unwrap_or_default();
         let instant = |w: Option<When>| w.map(|w| calendar.zone_of(zone).start(w));
-        self.person = Some(Box::new(Person {
+        self.person = Some(Arc::new(Person {
             post: Post { role: text(&self.role), team: text(&self.team), schedule: text(&self.schedule) },
             zone,
             kind: self.kind,

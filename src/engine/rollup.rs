@@ -32,11 +32,13 @@ impl Rollups {
     /// Everything that changed, sorted by manager and time.
     pub(super) fn take(&mut self, roster: &mut Roster) -> (Vec<ManagerDay>, Vec<ManagerHour>) {
         let mut numbers = std::mem::take(&mut self.managers);
-        numbers.sort_by(|a, b| roster.get(*a).id.cmp(&roster.get(*b).id));
+        // By id; whoever was forgotten since has nothing left to tell.
+        numbers.sort_by_cached_key(|n| roster.rolled(*n).map(|m| m.id.clone()));
         for n in numbers {
-            let m = roster.untracked(n);
-            m.rolled = false;
-            self.collect(m);
+            if let Some(m) = roster.rolled(n) {
+                m.rolled = false;
+                self.collect(m);
+            }
         }
         (std::mem::take(&mut self.days), std::mem::take(&mut self.hours))
     }

@@ -105,8 +105,8 @@ mod tests {
     #[test]
     fn rules_are_in_the_catalogue_with_their_severity() {
         for rule in Rule::ALL {
-            let control = control::get(rule.id()).expect(rule.id());
-            assert_eq!(control.severity, SeverityRule::Fixed(rule.severity()));
+            let severity = control::get(rule.id()).map(|c| c.severity);
+            assert_eq!(severity, Some(SeverityRule::Fixed(rule.severity())), "{}", rule.id());
         }
     }
 

@@ -65,12 +65,13 @@ impl Tenant {
         write(&(head, &self.people, &self.shared))
     }
 
-    /// One manager; empty when there is no such.
+    /// One manager; empty when there is no such (any more).
     pub fn manager_snapshot(&self, id: &str) -> Vec<u8> {
         self.roster.find(id).map(|n| write(self.roster.get(n))).unwrap_or_default()
     }
 
-    /// A tenant as it was saved: the shared snapshot and those of its managers. Events stored before must be given to
+    /// A tenant as it was saved: the shared snapshot and those of its managers (an empty one is of a
+    /// manager who was forgotten). Events stored before must be given to
     /// [`Tenant::remember`].
     ///
     /// # Errors
@@ -81,7 +82,7 @@ impl Tenant {
         shared.classes.iter_mut().for_each(super::class::Class::refresh);
         let mut tenant = Self::from_parts(head.name, policy, people, shared);
         tenant.calendar.resume(head.watermark, head.closed);
-        for (id, bytes) in managers {
+        for (id, bytes) in managers.into_iter().filter(|(_, bytes)| !bytes.is_empty()) {
             let mut manager: Manager = read(&bytes)?;
             if manager.class >= CLASSES || manager.days.iter().any(|d| d.class >= CLASSES) {
                 return Err(Error::Damaged(format!("manager {id:?} is of a class that does not exist")));

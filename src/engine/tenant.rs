@@ -7,17 +7,15 @@ use serde::{Deserialize, Serialize};
 use super::{
     Effect, Lateness, ManagerDay, ManagerHour, Policy, Record, Trace, Verdict, VerdictKind,
     accumulate::{Company, Moment, Priors, accumulate, rules},
-    alert::{Case, Found, alert_id},
+    alert::{Case, Found},
     baseline::novelty::Everybody,
     budget::young,
-    calendar::{Calendar, hour_of_week, manager_day},
+    calendar::{Calendar, manager_day},
     class::{CLASSES, Class},
     day::Day,
     detector::{DRIFTS, FAMILIES},
-    explain::Facts,
     manager::Manager,
-    math::count,
-    people::{People, Person},
+    people::People,
     repeat::{KEEP_MS, Origins, Seen},
     rollup::Rollups,
     roster::Roster,
@@ -26,7 +24,7 @@ use super::{
     team::Teams,
     terms::Terms,
 };
-use crate::event::{Date, Enriched, Timestamp, Work};
+use crate::event::{Date, Enriched, Timestamp};
 
 /// Dates on which events of long ago broke rules, per manager.
 const BELATED: usize = 16;
@@ -191,7 +189,7 @@ impl Tenant {
 
     /// The order of work for one event is that of DETECTION.md §2.
     fn event(&mut self, e: &Enriched, effects: &mut Vec<Effect>) {
-        let t = e.event.time;
+        let (t, id) = (e.event.time, e.enrich.manager.as_str());
         let Some(watermark) = self.admit(e) else {
             effects.push(Effect::Repeated);
             return;
@@ -199,8 +197,9 @@ impl Tenant {
         if self.calendar.raise(t) {
             self.close_due();
         }
-        let person = self.people.at(&e.enrich.manager, t);
-        let Some(class) = Class::of(person.kind.unwrap_or(e.event.actor.kind)) else {
+        let person = self.people.at(id, t).clone();
+        let class = Class::of(person.kind.unwrap_or(e.event.actor.kind)).filter(|_| self.has_room(id));
+        let Some(class) = class else {
             effects.push(Effect::Stored { late: Lateness::Unscored });
             return;
         };
@@ -208,26 +207,37 @@ impl Tenant {
         let date = manager_day(local_ms);
         self.shared.first_date.get_or_insert(date);
         let closed = self.calendar.is_closed(date);
-        let now = Moment { event: &e.event, enriched: e, person, local_ms };
-        if closed && watermark.millis() - t.millis() > KEEP_MS {
-            effects.push(Effect::Stored { late: Lateness::TooLate });
-            let day = Day::new(date, class, person.post.clone(), true);
-            belated(&mut self.roster, &mut self.shared, &self.calendar, &self.terms, &self.name, &now, day, &mut self.trace, effects);
+        let too_late = closed && watermark.millis() - t.millis() > KEEP_MS;
+        effects.push(Effect::Stored {
+            late: match (closed, too_late) {
+                (_, true) => Lateness::TooLate,
+                (true, _) => Lateness::Late,
+                _ => Lateness::OnTime,
+            },
+        });
+        let now = Moment { event: &e.event, enriched: e, person: &person, local_ms };
+        let begun = || Day::new(date, class, person.post.clone(), closed);
+        if too_late {
+            self.belated(&now, begun(), effects);
             return;
         }
-        effects.push(Effect::Stored { late: if closed { Lateness::Late } else { Lateness::OnTime } });
-        let n = self.roster.number(&e.enrich.manager);
+        let n = self.roster.number(id);
         let m = self.roster.change(n);
+        self.rollups.note(n, m);
         let at = m.find(date).unwrap_or_else(|| {
-            let day = Day::new(date, class, person.post.clone(), closed);
+            let day = begun();
+            self.shared.teams.day(date, day.team()).join();
             if !closed {
                 self.open.entry(date).or_default().push(n);
             }
-            self.shared.teams.day(date, day.team()).join();
             m.open(day)
         });
-        self.rollups.note(n, m);
-        let Manager { id, base, days, episodes, .. } = m;
+        self.score(n, at, &now, effects);
+    }
+
+    /// Adds an event to a manager's day and tells what is found.
+    fn score(&mut self, n: usize, at: usize, now: &Moment<'_>, effects: &mut Vec<Effect>) {
+        let Manager { id, base, days, episodes, .. } = self.roster.change(n);
         let day = &mut days[at];
         let Shared { classes, teams, everybody, .. } = &mut self.shared;
         let class = &classes[day.class];
@@ -235,37 +245,67 @@ impl Tenant {
         day.refresh(base, class, &self.terms);
         let (before, revealed, fired) = (day.v, day.revealed(), day.rules);
         let me = xxhash_rust::xxh3::xxh3_64(id.as_bytes());
-        let mut company =
-            Company { people: &self.people, teams: &mut *teams, everybody, rates: &class.rates, priors: &mut self.priors, me };
-        let changed = accumulate(day, base, &now, &mut company);
-        day.rise(changed, base, teams.day(date, day.team()), class, &self.terms, revealed);
+        let (people, rates, priors) = (&self.people, &class.rates, &mut self.priors);
+        let changed = accumulate(day, base, now, &mut Company { people, teams: &mut *teams, everybody, rates, priors, me });
+        day.rise(changed, base, teams.day(day.date, day.team()), class, &self.terms, revealed);
         let after = day.v;
-        day.evidence.note(&before, &after, || e.event.reference());
-
-        let (score, behaviour) = lifted(day.score(), person.leaving(t));
+        day.evidence.note(&before, &after, || now.event.reference());
+        let (score, behaviour) = lifted(day.score(), now);
         day.peak = day.peak.max(behaviour);
         let rules = day.rules.and(self.terms.rules);
         let severity = score::severity(behaviour, &class.theta).max(rules.severity());
         self.trace = Trace::of(day, score, behaviour, class.theta, severity);
-        let whole_nats = day.whole_nats();
-        let found = Found { tenant: &self.name, manager: id, event: e, day, base, rules: self.terms.rules };
-        for k in whole_nats.iter() {
-            effects.push(Effect::Signal(Box::new(found.signal(k))));
-        }
-        for rule in rules.without(fired).iter() {
-            effects.push(Effect::Signal(Box::new(found.rule_signal(rule))));
-        }
+        let reached = day.whole_nats();
+
+        let found = Found { tenant: &self.name, manager: id, now, day, base, rules: self.terms.rules };
+        effects.extend(reached.iter().map(|k| Effect::Signal(Box::new(found.signal(k)))));
+        effects.extend(rules.without(fired).iter().map(|rule| Effect::Signal(Box::new(found.rule_signal(rule)))));
         let Some(severity) = severity else { return };
         let case = Case::of(day, score);
-        if case.is_empty() {
-            return;
-        }
         let calendar = &mut self.calendar;
-        let filed = found.claim(&case, severity).file(episodes, || calendar.end(date), || alert_id(&self.name, id, &e.event, false));
-        if let Some((episode, notify)) = filed {
-            let facts = facts(&found, &now, calendar, teams, self.terms.budget);
+        let claim = found.claim(&case, severity);
+        if let Some((episode, notify)) = claim.file(episodes, || calendar.end(claim.date), || found.alert_id(false)) {
+            let facts = found.facts(calendar, teams, self.terms.budget);
             effects.push(Effect::Alert(Box::new(found.version(&case, &episode, notify, &facts))));
         }
+    }
+
+    /// Only hard rules see an event more than 72 h behind the watermark. What they find is an alert of its own, one for each rule
+    /// and date, so that a delivery of old events does not bury everybody.
+    fn belated(&mut self, now: &Moment<'_>, mut day: Day, effects: &mut Vec<Effect>) {
+        rules(&mut day, now);
+        let broken = day.rules.and(self.terms.rules);
+        let Some(severity) = broken.severity() else { return };
+        let n = self.roster.number(&now.enriched.enrich.manager);
+        let Manager { id, base, belated, .. } = self.roster.change(n);
+        if !remember(belated, day.date, broken) {
+            return;
+        }
+        let class = &self.shared.classes[day.class];
+        base.expect(class, &day.post.role);
+        day.events = 1;
+        day.refresh(base, class, &self.terms);
+        let (nothing, all) = ([0.0; FAMILIES], day.v);
+        day.evidence.note(&nothing, &all, || now.event.reference());
+        let (score, behaviour) = lifted(day.score(), now);
+        self.trace = Trace::of(&day, score, behaviour, class.theta, Some(severity));
+
+        let found = Found { tenant: &self.name, manager: id, now, day: &day, base, rules: self.terms.rules };
+        effects.extend(broken.iter().map(|rule| Effect::Signal(Box::new(found.rule_signal(rule)))));
+        let case = Case::of(&day, score);
+        let claim = found.claim(&case, severity);
+        if let Some((episode, notify)) = claim.file(&mut Vec::new(), || claim.time, || found.alert_id(true)) {
+            let facts = found.facts(&self.calendar, &self.shared.teams, self.terms.budget);
+            effects.push(Effect::Alert(Box::new(found.version(&case, &episode, notify, &facts))));
+        }
+    }
+
+    /// Whether a manager is known or can be taken on: accounts without a row are many only when somebody invents them.
+    fn has_room(&self, id: &str) -> bool {
+        self.roster.len() < self.terms.ghosts
+            || self.roster.find(id).is_some()
+            || self.people.contains(id)
+            || self.roster.len() < self.terms.ghosts + self.people.len()
     }
 
     /// The watermark with an event that was not delivered before.
@@ -284,49 +324,6 @@ impl Tenant {
     }
 }
 
-/// Only hard rules see an event more than 72 h behind the watermark. What they find is an alert of its own, one for each rule
-/// and date, so that a delivery of old events does not bury everybody.
-#[expect(clippy::too_many_arguments, reason = "parts of a tenant that are borrowed apart")]
-fn belated(
-    roster: &mut Roster,
-    shared: &mut Shared,
-    calendar: &Calendar,
-    terms: &Terms,
-    tenant: &str,
-    now: &Moment<'_>,
-    mut day: Day,
-    trace: &mut Trace,
-    effects: &mut Vec<Effect>,
-) {
-    rules(&mut day, now);
-    let broken = day.rules.and(terms.rules);
-    let Some(severity) = broken.severity() else { return };
-    let n = roster.number(&now.enriched.enrich.manager);
-    let Manager { id, base, belated, .. } = roster.change(n);
-    if !remember(belated, day.date, broken) {
-        return;
-    }
-    let class = &shared.classes[day.class];
-    base.expect(class, &day.post.role);
-    day.events = 1;
-    day.refresh(base, class, terms);
-    let (none, all) = ([0.0; FAMILIES], day.v);
-    day.evidence.note(&none, &all, || now.event.reference());
-    let (score, behaviour) = lifted(day.score(), now.person.leaving(now.event.time));
-    *trace = Trace::of(&day, score, behaviour, class.theta, Some(severity));
-    let found = Found { tenant, manager: id, event: now.enriched, day: &day, base, rules: terms.rules };
-    for rule in broken.iter() {
-        effects.push(Effect::Signal(Box::new(found.rule_signal(rule))));
-    }
-    let case = Case::of(&day, score);
-    let until = now.event.time.millis();
-    if let Some((episode, notify)) = found.claim(&case, severity).file(&mut Vec::new(), || until, || alert_id(tenant, id, now.event, true))
-    {
-        let facts = facts(&found, now, calendar, &shared.teams, terms.budget);
-        effects.push(Effect::Alert(Box::new(found.version(&case, &episode, notify, &facts))));
-    }
-}
-
 /// Remembers rules that were broken on a date; false when all of them were known.
 fn remember(belated: &mut Vec<(Date, Rules)>, date: Date, broken: Rules) -> bool {
     if let Some((_, known)) = belated.iter_mut().find(|(d, _)| *d == date) {
@@ -342,41 +339,8 @@ fn remember(belated: &mut Vec<(Date, Rules)>, date: Date, broken: Rules) -> bool
 }
 
 /// Who leaves is looked at a nat more closely.
-fn lifted((score, behaviour): (f64, f64), leaving: bool) -> (f64, f64) {
+fn lifted((score, behaviour): (f64, f64), now: &Moment<'_>) -> (f64, f64) {
+    let leaving = now.person.leaving(now.event.time);
     let lift = |s: f64| if leaving && s > 0.0 { s + 1.0 } else { s };
     (lift(score), lift(behaviour))
-}
-
-/// What holds for the whole manager-day, for the sentences.
-fn facts(found: &Found<'_>, now: &Moment<'_>, calendar: &Calendar, teams: &Teams, budget: f64) -> Facts {
-    let (day, base, t) = (found.day, found.base, now.event.time);
-    let Person { zone, notice_at, terminated_at, .. } = now.person;
-    let zone = calendar.zone_of(*zone);
-    let leaving = now.person.leaving(t);
-    let rules = day.rules.and(found.rules);
-    let hour = hour_of_week(now.local_ms);
-    let unrelated = day.x[crate::engine::explain::Detector::Unrel as usize];
-    Facts {
-        zone: zone.clone(),
-        local: zone.clock(t),
-        hour_share: day.hours.iter().find(|(b, _)| usize::from(*b) == hour).map_or(0.0, |(_, h)| f64::from(h.share)),
-        records_out: count(day.x[0]),
-        records_screen: count(day.x[1]),
-        clients: count(day.clients()),
-        clients_related: day.related,
-        unrelated_key: day.unrelated_key,
-        team_unrelated: teams.known_day(day.date, day.team()).and_then(|team| team.unrelated_of_others(unrelated)),
-        new_values: day.news.shown(),
-        drift_days: base.drift.days(),
-        drift: std::array::from_fn(|j| found.drift(j)),
-        baseline_days: base.hurdle.days(),
-        budget,
-        notice_at: notice_at.filter(|at| *at <= t),
-        // Once notice is given or access has ended, the end of access is no secret.
-        terminated_at: terminated_at.filter(|_| leaving),
-        absent: now.enriched.enrich.work == Some(Work::Absent),
-        substitute: day.substitute,
-        address: day.denied.as_deref().map(str::to_owned),
-        other_rules: rules.iter().filter(|r| Some(*r) != rules.strongest()).map(|r| r.id().to_owned()).collect(),
-    }
 }

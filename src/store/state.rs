@@ -145,8 +145,8 @@ pub async fn load(client: &clickhouse::Client, at: &Checkpoint) -> Result<std::c
     let mut rows =
         client.query(&query).bind(&at.log_id).bind(at.partition).bind(at.generation).bind(at.log_offset).fetch::<ManagerState>()?;
     while let Some(row) = rows.next().await? {
-        // A manager's state is never written without its tenant's.
-        if let Some(tenant) = tenants.get_mut(&row.tenant) {
+        // A manager's state is never written without its tenant's; an empty one is of a manager who was forgotten.
+        if let Some(tenant) = tenants.get_mut(&row.tenant).filter(|_| !row.state.is_empty()) {
             tenant.managers.push((row.manager, row.state));
         }
     }

@@ -1,0 +1,349 @@
+//! What the engine does, case by case.
+
+use super::*;
+use crate::{
+    directory::{User, When},
+    event::{
+        Action, Actor, ActorKind, Address, DAY_MS, Date, Enrich, Enriched, Event, HOUR_MS, NamedClient, Origin, Outcome, Owner, Place,
+        Timestamp, client_hash,
+    },
+};
+
+/// A tenant that is told things.
+struct Told {
+    tenant: Tenant,
+    n: u32,
+}
+
+impl Told {
+    /// People of one team and role, in UTC.
+    fn new(people: &[&str]) -> Self {
+        let mut told = Self { tenant: Tenant::new("t"), n: 0 };
+        for id in people {
+            told.row(id, |_| {});
+        }
+        told
+    }
+
+    fn row(&mut self, id: &str, change: impl FnOnce(&mut User)) {
+        let mut user = User { id: id.to_owned(), team: Some("a".to_owned()), role: Some("sales".to_owned()), ..User::default() };
+        change(&mut user);
+        assert!(self.tell(Record::User(Box::new(user))).is_empty());
+    }
+
+    fn tell(&mut self, record: Record) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        self.tenant.apply(&record, &mut effects);
+        effects
+    }
+
+    fn event(&mut self, id: &str, time: &str, action: Action, change: impl FnOnce(&mut Enriched)) -> Vec<Effect> {
+        self.n += 1;
+        let mut e = Enriched {
+            event: Event {
+                id: self.n.to_string(),
+                time: Timestamp::parse(time).expect(time),
+                tenant: "t".to_owned(),
+                source: "s".to_owned(),
+                actor: Actor { id: id.to_owned(), ..Actor::default() },
+                action,
+                outcome: Outcome::Success,
+                reason: None,
+                channel: None,
+                session: None,
+                object: None,
+                records: None,
+                bytes: None,
+                query: None,
+                call: None,
+                order: None,
+                client: None,
+                auth: None,
+                change: None,
+                attrs: Default::default(),
+            },
+            enrich: Enrich { manager: id.to_owned(), zone: "UTC".to_owned(), ..Enrich::default() },
+            origin: None,
+        };
+        change(&mut e);
+        self.tell(Record::Event(Box::new(e)))
+    }
+
+    /// Some days of usual work: five reports of about `records` a day.
+    fn work(&mut self, id: &str, days: std::ops::Range<i64>, records: u64) {
+        for day in days {
+            for i in 0..5 {
+                let time = day_time(day, 9 + i);
+                let effects = self.event(id, &time, Action::Report, |e| e.event.records = Some(records + (day as u64 * 7 + i as u64) % 5));
+                assert!(matches!(effects[0], Effect::Stored { late: Lateness::OnTime }), "{time}: {effects:?}");
+            }
+        }
+    }
+}
+
+/// Days count from 2026-01-05, a Monday.
+fn day_time(day: i64, hour: i64) -> String {
+    Timestamp::parse("2026-01-05").expect("a date").plus(day * DAY_MS + hour * HOUR_MS).to_string()
+}
+
+fn date(day: i32) -> Date {
+    Date(Date::parse("2026-01-05").expect("a date").0 + day)
+}
+
+fn alerts(effects: &[Effect]) -> Vec<&AlertVersion> {
+    effects.iter().filter_map(|e| if let Effect::Alert(a) = e { Some(&**a) } else { None }).collect()
+}
+
+fn signals(effects: &[Effect]) -> Vec<(&str, &str)> {
+    effects.iter().filter_map(|e| if let Effect::Signal(s) = e { Some((s.control.as_str(), s.detector.as_str())) } else { None }).collect()
+}
+
+fn stored(effects: &[Effect]) -> Option<Lateness> {
+    effects.iter().find_map(|e| if let Effect::Stored { late } = e { Some(*late) } else { None })
+}
+
+fn policy(off: &[&str]) -> Record {
+    let controls = off.iter().map(|id| ((*id).to_owned(), ControlPolicy { enabled: false })).collect();
+    Record::Policy(Policy { controls, ..Policy::default() })
+}
+
+#[test]
+fn a_leaver_who_works_is_told_at_once_and_only_once() {
+    let mut told = Told::new(&["anna"]);
+    told.row("anna", |u| u.terminated_at = Date::parse("2026-01-07").map(When::Day));
+    assert_eq!(told.event("anna", "2026-01-06T23:59:59.999Z", Action::View, |_| {}).len(), 1, "the last instant of access");
+    let effects = told.event("anna", "2026-01-07T05:00:00Z", Action::View, |_| {});
+    assert_eq!(signals(&effects), [("leaver_active", "leaver_active")]);
+    let alert = alerts(&effects)[0];
+    assert_eq!((alert.severity, alert.kind.as_str(), alert.version, alert.notify), (Severity::Critical, "leaver_active", 1, true));
+    assert_eq!(alert.event_ids, ["s/2"]);
+    assert!((alert.ln_p + 20.0 - libm::log(9.0) + 1.0).abs() < 1e-6, "20 nats over nine families, and one for leaving: {}", alert.ln_p);
+    let more = told.event("anna", "2026-01-07T05:01:00Z", Action::Logout, |_| {});
+    assert_eq!(more.len(), 1, "nothing grew: {more:?}");
+    let failed = told.event("anna", "2026-01-09T05:01:00Z", Action::Login, |e| e.event.outcome = Outcome::Failure);
+    assert_eq!(failed.len(), 1, "an attempt that fails is no activity: {failed:?}");
+}
+
+#[test]
+fn a_refused_attempt_from_a_wrong_address_counts() {
+    let mut told = Told::new(&["anna"]);
+    let effects = told.event("anna", "2026-01-05T10:00:00Z", Action::Login, |e| {
+        e.event.outcome = Outcome::Denied;
+        e.enrich.address = Address::Denied;
+        e.event.client = Some(Place { ip: Some("203.0.113.7".to_owned()), ..Place::default() });
+    });
+    let alert = alerts(&effects)[0];
+    assert_eq!((alert.severity, alert.controls.as_slice()), (Severity::High, &["address_denied".to_owned()][..]));
+    assert!(alert.summary.en.contains("203.0.113.7") && alert.summary.ru.contains("203.0.113.7"), "{:?}", alert.summary);
+}
+
+#[test]
+fn a_disabled_control_is_silent_until_it_is_enabled() {
+    let mut told = Told::new(&["anna"]);
+    told.row("anna", |u| u.terminated_at = Date::parse("2026-01-01").map(When::Day));
+    told.tell(policy(&["leaver_active"]));
+    let effects = told.event("anna", "2026-01-07T10:00:00Z", Action::View, |_| {});
+    assert_eq!(effects.len(), 1, "{effects:?}");
+    assert!((told.tenant.last_trace().x[19] - 20.0).abs() < 1e-9 && told.tenant.last_trace().s[19] <= 0.0);
+    told.tell(policy(&[]));
+    let effects = told.event("anna", "2026-01-07T10:01:00Z", Action::View, |_| {});
+    assert_eq!(alerts(&effects).len(), 1);
+    // Behavioural controls likewise.
+    told.tell(policy(&["bulk_export", "leaver_active"]));
+    told.event("anna", "2026-01-08T10:00:00Z", Action::Export, |e| e.event.records = Some(100_000));
+    let trace = told.tenant.last_trace();
+    assert!(trace.r[0] > 3.0 && trace.s[0] <= 0.0, "r goes on: {trace:?}");
+}
+
+#[test]
+fn events_of_long_ago_make_alerts_of_their_own_once_per_rule_and_date() {
+    let mut told = Told::new(&["anna", "boris"]);
+    told.row("anna", |u| u.terminated_at = Date::parse("2026-01-07").map(When::Day));
+    told.event("boris", "2026-02-01T10:00:00Z", Action::View, |_| {});
+    let first = told.event("anna", "2026-01-20T10:00:00Z", Action::Export, |e| e.event.records = Some(9_000));
+    assert_eq!((stored(&first), signals(&first)), (Some(Lateness::TooLate), vec![("leaver_active", "leaver_active")]));
+    let alert = alerts(&first)[0].clone();
+    assert!(alert.late && alert.notify && alert.version == 1 && alert.records == 0, "rules only: {alert:?}");
+    assert_eq!(told.event("anna", "2026-01-20T11:00:00Z", Action::View, |_| {}).len(), 1, "the same date");
+    let other = told.event("anna", "2026-01-21T11:00:00Z", Action::View, |_| {});
+    let today = told.event("anna", "2026-02-01T11:00:00Z", Action::View, |_| {});
+    let ids = [&alert.alert_id, &alerts(&other)[0].alert_id, &alerts(&today)[0].alert_id];
+    assert!(ids[0] != ids[1] && ids[1] != ids[2] && !alerts(&today)[0].late);
+    assert!(told.tenant.take_rollups().0.iter().all(|d| d.date >= date(27)), "events of long ago are in no roll-up");
+}
+
+#[test]
+fn late_events_are_scored_and_teach_nothing() {
+    let mut told = Told::new(&["anna"]);
+    told.work("anna", 0..5, 20);
+    told.event("anna", &day_time(7, 9), Action::View, |_| {});
+    let n = told.tenant.roster.find("anna").expect("known");
+    let before = (told.tenant.roster.get(n).base.hours.clone(), told.tenant.roster.get(n).base.novelty.clone());
+    let effects = told.event("anna", &day_time(5, 3), Action::Export, |e| {
+        e.event.records = Some(5000);
+        e.event.client = Some(Place { country: Some("NL".to_owned()), ..Place::default() });
+    });
+    assert_eq!(stored(&effects), Some(Lateness::Late));
+    assert!(alerts(&effects)[0].late);
+    let base = &told.tenant.roster.get(n).base;
+    assert!(before == (base.hours.clone(), base.novelty.clone()));
+}
+
+#[test]
+fn repeats_are_dropped() {
+    let mut told = Told::new(&["anna"]);
+    let mut at = |time: &str, id: &str, offset: Option<u64>| {
+        told.event("anna", time, Action::View, |e| {
+            id.clone_into(&mut e.event.id);
+            e.origin = offset.map(|offset| Origin { source: "o".to_owned(), offset, index: 0 });
+        })
+    };
+    assert_eq!(stored(&at("2026-01-05T10:00:00Z", "1", Some(1))), Some(Lateness::OnTime));
+    assert_eq!(at("2026-01-05T10:00:00Z", "1", None), [Effect::Repeated], "the same event by another way");
+    assert_eq!(at("2026-01-05T10:00:00Z", "2", Some(1)), [Effect::Repeated], "the same place of the same origin");
+    assert_eq!(stored(&at("2026-01-08T10:00:00Z", "3", Some(2))), Some(Lateness::OnTime));
+    assert_eq!(at("2026-01-05T10:00:00Z", "1", None), [Effect::Repeated], "72 h behind, not more");
+    assert_eq!(stored(&at("2026-01-08T10:00:00.001Z", "4", None)), Some(Lateness::OnTime));
+    assert_eq!(stored(&at("2026-01-05T10:00:00Z", "1", None)), Some(Lateness::TooLate), "beyond recognition");
+    assert_eq!(at("2026-01-05T10:00:00Z", "1", Some(2)), [Effect::Repeated], "an origin remembers, whatever the age");
+}
+
+#[test]
+fn the_crm_itself_is_stored_and_not_scored() {
+    let mut told = Told::new(&["anna"]);
+    let effects = told.event("crm", "2026-01-05T10:00:00Z", Action::Export, |e| e.event.actor.kind = ActorKind::System);
+    assert_eq!(effects, [Effect::Stored { late: Lateness::Unscored }]);
+    told.row("anna", |u| u.kind = Some(ActorKind::System));
+    let effects = told.event("anna", "2026-01-05T10:00:00Z", Action::Export, |_| {});
+    assert_eq!(effects, [Effect::Stored { late: Lateness::Unscored }], "the row knows better than the event");
+    assert!(told.tenant.managers().is_empty());
+}
+
+#[test]
+fn an_export_beyond_all_habit_is_told_with_reasons() {
+    let mut told = Told::new(&["anna", "boris", "vera"]);
+    for day in (0..35).filter(|d| d % 7 < 5) {
+        for id in ["anna", "boris", "vera"] {
+            let effects = {
+                told.n += 1;
+                told.event(id, &day_time(day, 10), Action::Export, |e| e.event.records = Some(40 + day as u64 % 9))
+            };
+            assert!(alerts(&effects).is_empty(), "{effects:?}");
+            (0..5).for_each(|i| assert!(alerts(&told.event(id, &day_time(day, 11 + i), Action::View, |_| {})).is_empty()));
+        }
+    }
+    let effects = told.event("vera", &day_time(35, 10), Action::Export, |e| e.event.records = Some(20_000));
+    let alert = alerts(&effects)[0];
+    assert_eq!((alert.kind.as_str(), alert.contributions[0].detector.as_str()), ("bulk_export", "rec_out"));
+    let first = &alert.contributions[0];
+    assert!((30.0..60.0).contains(&first.expected) && (first.observed - 20_000.0).abs() < 1e-9 && first.unit == "records", "{first:?}");
+    assert!(alert.summary.en.contains("20") && alert.contributions.iter().map(|c| c.bits).sum::<u64>() == alert.bits);
+    assert!(signals(&effects).contains(&("bulk_export", "rec_out")));
+    assert_eq!(alert.mitre, ["T1213.004"]);
+    let again = told.event("vera", &day_time(35, 11), Action::View, |_| {});
+    assert!(alerts(&again).is_empty() && !signals(&again).contains(&("bulk_export", "rec_out")), "nothing grew: {again:?}");
+}
+
+#[test]
+fn verdicts_reach_the_calibration_and_the_drift() {
+    let mut told = Told::new(&["anna", "boris"]);
+    told.work("anna", 0..40, 20);
+    told.work("anna", 40..52, 80);
+    let n = told.tenant.roster.find("anna").expect("known");
+    let drift = |told: &Told| told.tenant.roster.get(n).base.drift.level(0);
+    assert!(drift(&told) > 2.0, "{}", drift(&told));
+    let verdict = |kind, days: &[i32], drip: &[&str]| {
+        Record::Verdict(Verdict {
+            alert_id: String::new(),
+            manager: "anna".to_owned(),
+            days: days.iter().map(|d| date(*d)).collect(),
+            verdict: kind,
+            drip: drip.iter().map(|d| (*d).to_owned()).collect(),
+            at: Timestamp::MIN,
+            by: "boss".to_owned(),
+        })
+    };
+    told.tell(verdict(VerdictKind::FalsePositive, &[50], &["c_rec"]));
+    told.tell(verdict(VerdictKind::BenignExpected, &[50], &["c_unrel", "c_distinct"]));
+    assert!(drift(&told) > 2.0);
+    told.tell(verdict(VerdictKind::BenignExpected, &[50], &["c_rec"]));
+    assert!(drift(&told) <= 0.0);
+
+    let counted = |told: &Told| told.tenant.shared.classes[0].calibration.clone();
+    let before = counted(&told);
+    told.tell(verdict(VerdictKind::TruePositive, &[45], &[]));
+    let without = counted(&told);
+    assert_ne!(without, before);
+    told.tell(verdict(VerdictKind::TruePositive, &[45], &[]));
+    assert_eq!(counted(&told), without, "said twice");
+    told.tell(verdict(VerdictKind::TruePositive, &[51], &[]));
+    assert_eq!(counted(&told), without, "not closed yet");
+    told.work("anna", 52..54, 20);
+    let (n, total) = (told.tenant.roster.get(n), 52 - 1 - 1);
+    assert_eq!(n.peaks.len().min(total), n.peaks.len());
+    assert!(!n.peaks.iter().any(|p| p.date() == date(45) || p.date() == date(51)), "{:?}", n.peaks);
+    assert!(n.peaks.iter().any(|p| p.date() == date(52)));
+}
+
+#[test]
+fn a_changed_budget_changes_the_thresholds_at_once() {
+    let mut told = Told::new(&["anna"]);
+    told.event("anna", "2026-01-05T10:00:00Z", Action::View, |_| {});
+    told.tell(Record::Policy(Policy { budget: 5.0, ..Policy::default() }));
+    told.event("anna", "2026-01-05T10:01:00Z", Action::View, |_| {});
+    let theta = told.tenant.last_trace().theta;
+    for (theta, b) in theta.into_iter().zip([5.0, 1.0, 0.2]) {
+        assert!((theta - libm::log(100.0 / b)).abs() < 1e-12);
+    }
+}
+
+#[test]
+fn invented_accounts_are_bounded_and_forgotten() {
+    let mut told = Told::new(&["anna"]);
+    told.tenant.terms.ghosts = 10;
+    let login = |told: &mut Told, id: &str, day: i64| {
+        stored(&told.event(id, &day_time(day, 10), Action::Login, |e| e.event.outcome = Outcome::Failure))
+    };
+    for i in 0..30 {
+        let expected = if i < 11 { Lateness::OnTime } else { Lateness::Unscored };
+        assert_eq!(login(&mut told, &format!("ghost{i:02}"), 0), Some(expected), "{i}");
+    }
+    assert_eq!(login(&mut told, "ghost00", 1), Some(Lateness::OnTime), "who is known stays known");
+    assert_eq!(login(&mut told, "anna", 1), Some(Lateness::OnTime), "people of the directory always have room");
+    told.tenant.mark_clean();
+    for day in 2..9 {
+        login(&mut told, "anna", day);
+    }
+    let left = told.tenant.managers();
+    assert_eq!(left.len(), 6, "half of the room, and the directory: {left:?}");
+    assert!(left.contains(&"ghost00".to_owned()) && left.contains(&"anna".to_owned()), "the least recent went first: {left:?}");
+    let gone = told.tenant.changed_managers().into_iter().filter(|id| told.tenant.manager_snapshot(id).is_empty()).count();
+    assert_eq!(gone, 6, "the checkpoint hears of them once more, empty");
+    let snapshot = told.tenant.snapshot();
+    let managers = ["anna", "ghost01", "ghost10"].map(|id| (id.to_owned(), told.tenant.manager_snapshot(id)));
+    assert_eq!(Tenant::restore(&snapshot, managers).expect("its own").managers().len(), 2, "ghost01 is forgotten");
+}
+
+#[test]
+fn a_hostile_day_stays_small() {
+    let mut told = Told::new(&["anna"]);
+    let mut client = 0_u64;
+    for i in 0..1500_u64 {
+        let time = Timestamp::parse("2026-01-05T06:00:00Z").expect("a time").plus(i64::try_from(i).expect("small") * 40_000).to_string();
+        told.event("anna", &time, if i % 2 == 0 { Action::Call } else { Action::Export }, |e| {
+            e.event.records = Some(u64::MAX);
+            e.event.client = Some(Place { user_agent: Some("x".repeat(1 + usize::try_from(i).expect("small"))), ..Place::default() });
+            e.enrich.clients = (0..200)
+                .map(|_| {
+                    client += 1;
+                    NamedClient { h: client_hash(&client.to_string()), owner: Owner::Other, ..NamedClient::default() }
+                })
+                .collect();
+        });
+    }
+    let bytes = told.tenant.manager_snapshot("anna").len();
+    assert!(bytes < 48 * 1024, "{bytes}");
+    let trace = told.tenant.last_trace();
+    assert!((trace.x[5] / 300_000.0 - 1.0).abs() < 0.2, "{} distinct", trace.x[5]);
+    assert!(trace.score.is_finite() && trace.level == 4);
+}
