@@ -3,8 +3,10 @@
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
-    time::{Duration, Instant},
+    time::Duration,
 };
+
+use filin::ops::clock::Stopwatch;
 
 use crate::service::{Service, alerts, ended, filin, wait};
 
@@ -160,7 +162,7 @@ fn five_kills_lose_nothing_and_double_nothing() {
         let mut push = filin(&["push", "--to", &to, "--format", "canonical", "--patience", "1"]);
         let mut pushing = push.arg(&events).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().expect("built");
         // Somewhere in the middle, further each time.
-        let since = Instant::now();
+        let since = Stopwatch::start();
         let target = n * round / 6;
         wait("events to be taken", || (logged(&service) >= target || since.elapsed() > Duration::from_secs(20)).then_some(()));
         let in_log = logged(&service);

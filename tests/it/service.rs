@@ -5,10 +5,10 @@ use std::{
     net::TcpStream,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use filin::{engine::AlertVersion, store};
+use filin::{engine::AlertVersion, ops::clock::Stopwatch, store};
 
 /// How long a state is waited for.
 const DEADLINE: Duration = Duration::from_secs(90);
@@ -40,7 +40,7 @@ pub(crate) fn ended(mut command: Command, code: i32) -> Output {
 
 /// Waits until `ready` gives something.
 pub(crate) fn wait<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
-    let since = Instant::now();
+    let since = Stopwatch::start();
     loop {
         if let Some(found) = ready() {
             return found;
@@ -94,7 +94,7 @@ impl Service {
     pub(crate) fn stop(mut self) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().expect("kill").success());
-        let since = Instant::now();
+        let since = Stopwatch::start();
         loop {
             if let Some(status) = self.child.try_wait().expect("a child") {
                 assert!(status.success(), "an ordered stop ends with 0, not {status}");

@@ -94,7 +94,8 @@ fn every_type_of_the_schema_reaches_a_client_of_today() {
         let table = format!("types.t{i}");
         server.run(&format!("CREATE TABLE {table} (n UInt32, c {name}) ENGINE = MergeTree ORDER BY n SETTINGS index_granularity = 250"));
         let quoted = name.replace('\'', "\\'");
-        server.run(&format!("INSERT INTO {table} SELECT rowNumberInAllBlocks(), c FROM generateRandom('c {quoted}', {i}, 8, 3) LIMIT 3000"));
+        server
+            .run(&format!("INSERT INTO {table} SELECT rowNumberInAllBlocks(), c FROM generateRandom('c {quoted}', {i}, 8, 3) LIMIT 3000"));
         for rows in [0, 1, 3000] {
             let sql = format!("SELECT c FROM {table} WHERE n < {rows} FORMAT Native");
             let settings = [("max_threads", "1"), ("max_block_size", "1000")];

@@ -53,7 +53,7 @@ impl Server {
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let Some(url) = line.strip_prefix("ready: clickhouse http://") else {
-            let _ = child.wait();
+            child.wait().expect("it was started here");
             panic!("filin clickhouse did not start (for its library run `filin embedded fetch`): {}", read(&log));
         };
         let addr = url.trim().parse().expect("an address");
