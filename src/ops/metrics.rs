@@ -97,6 +97,7 @@ pub struct Metrics {
     store_retries: IntCounter,
     store_buffer: IntGauge,
     store_away: IntGauge,
+    store_free: Gauge,
     checkpoint_seconds: Histogram,
     checkpoint_bytes: IntCounter,
     ready: IntGauge,
@@ -136,6 +137,7 @@ impl Metrics {
             store_retries: counter(r, "filin_store_retries_total", "Attempts to store that failed and were made again."),
             store_buffer: gauge(r, "filin_store_buffer_rows", "Rows waiting to be stored."),
             store_away: gauge(r, "filin_store_away", "1 while ClickHouse cannot be reached and consumption pauses."),
+            store_free: float(r, "filin_store_disk_free_ratio", "Free part of the fullest disk of ClickHouse; 0 until it was asked."),
             checkpoint_seconds: histogram(r, "filin_store_checkpoint_seconds", "Time to write a checkpoint."),
             checkpoint_bytes: counter(r, "filin_store_checkpoint_bytes_total", "Bytes of changed states written by checkpoints."),
             ready: gauge(r, "filin_api_ready", "1 when /readyz says ready."),
@@ -231,6 +233,11 @@ impl Metrics {
     /// Storing works.
     pub fn store_back(&self) {
         self.store_away.set(0);
+    }
+
+    /// The free part of ClickHouse's fullest disk.
+    pub fn disk_free(&self, ratio: f64) {
+        self.store_free.set(ratio);
     }
 
     /// Rows that wait to be stored.

@@ -337,6 +337,9 @@ impl Scorer {
         }
         self.pending.records = 0;
         self.metrics.managers(self.partitions.values().flat_map(|p| p.tenants.values()).map(|t| t.managers().len()).sum());
+        if let Some(ratio) = state::disk_free(&self.client).await {
+            self.metrics.disk_free(ratio);
+        }
         Ok(())
     }
 

@@ -206,6 +206,12 @@ pub async fn meta(client: &clickhouse::Client, key: &str) -> Result<Option<Strin
     Ok(client.query(query).bind(key).fetch_optional::<String>().await?)
 }
 
+/// The free part of ClickHouse's fullest disk; none where the account may not ask.
+pub async fn disk_free(client: &clickhouse::Client) -> Option<f64> {
+    let query = "SELECT min(free_space / total_space) FROM system.disks WHERE total_space > 0";
+    client.query(query).fetch_one::<f64>().await.ok().filter(|ratio| ratio.is_finite())
+}
+
 /// Keeps a value about the log.
 ///
 /// # Errors
