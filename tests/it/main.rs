@@ -6,6 +6,7 @@ mod embedded;
 mod kafka;
 mod layers;
 mod pipeline;
+mod readme;
 mod reference;
 mod schemas;
 mod service;
