@@ -1,14 +1,21 @@
-//! The engine alone: events per second over a company of 50 managers and 30 days, and bytes per manager.
-//! `cargo bench --bench engine`; the input is made before the clock starts.
+//! The engine alone and `replay` as a whole over a company of 50 managers and 30 days, each beside what parsing its input takes;
+//! bytes per manager. `cargo bench --bench engine`; the input is made before the clock starts.
 
 use std::{hint::black_box, path::Path, time::Duration};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use filin::{
+    adapter::Adapter,
     directory::{self, Directory, load},
     engine::{LogLine, Policy, Record, Tenant},
-    event::{Date, Enriched, Event},
+    event::{Date, Enriched, Event, Timestamp},
+    pipeline::{
+        ingest::{Policies, Rows},
+        intake::Reading,
+        replay,
+    },
     simulate::{Options, write},
+    source::file::Limits,
 };
 
 const ZONE: &str = "Europe/Moscow";
@@ -85,7 +92,36 @@ fn engine(c: &mut Criterion) {
             }
         });
     });
+    // The reference for everything that reads events: each line into the typed event, nothing else.
+    let text = std::fs::read(dir.path().join("events.jsonl")).expect("events");
+    group.bench_function("parse the file", |b| {
+        b.iter(|| {
+            for line in text.split(|b| *b == b'\n').filter(|l| !l.is_empty()) {
+                black_box(serde_json::from_slice::<Event>(line).expect("an event"));
+            }
+        });
+    });
+    group.bench_function("replay the file", |b| b.iter(|| replay(dir.path())));
     group.finish();
+}
+
+/// What `filin replay` does: read, validate, sort, enrich, score.
+fn replay(dir: &Path) -> usize {
+    let rows = Rows {
+        users: load::file(&dir.join("users.csv")).expect("users").rows,
+        clients: load::file(&dir.join("clients.csv")).expect("clients").rows,
+        orders: load::file(&dir.join("orders.csv")).expect("orders").rows,
+    };
+    let adapter = Adapter::of("canonical").expect("a format");
+    let mut reading = Reading::open(&dir.join("events.jsonl"), adapter, Limits::default()).expect("readable");
+    let mut events = Vec::new();
+    while let Some(block) = reading.block(Timestamp::parse("2030-01-01").expect("a date")).expect("readable") {
+        events.extend(block.events.into_iter().map(|(e, _)| e));
+    }
+    events.sort_by_key(|e| e.time);
+    let mut effects = 0;
+    replay::score(events, rows, &Policies::default(), "", |_, _, _| effects += 1, |_| {});
+    effects
 }
 
 criterion_group!(benches, engine);

@@ -1,6 +1,10 @@
 //! The log as a table of the ClickHouse in use: one instance only.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use clickhouse::Row;
 use serde::{Deserialize, Serialize};
@@ -14,6 +18,9 @@ const BLOCK: usize = 50_000;
 const CHUNK: usize = 10_000;
 /// At most so many appends wait.
 const QUEUE: usize = 64;
+/// At most so many of the newest lines are kept in memory, and so many bytes of them.
+const TAIL: usize = 20_000;
+const TAIL_BYTES: usize = 32 << 20;
 
 #[derive(Row, Serialize)]
 struct Line<'a> {
@@ -40,10 +47,19 @@ pub struct Appender {
     jobs: mpsc::Sender<Job>,
 }
 
+/// The newest durable lines: a reader that keeps up needs no query.
+struct Tail {
+    /// Every line from this sequence number on is here.
+    first: u64,
+    lines: VecDeque<(u64, Entry)>,
+    bytes: usize,
+}
+
 /// Reads up to what is durable.
 pub struct Reader {
     client: clickhouse::Client,
     ends: watch::Receiver<Ends>,
+    tail: Arc<Mutex<Tail>>,
     /// Resumed partitions, with the last delivered sequence number.
     position: BTreeMap<u32, Option<u64>>,
     partitions: u32,
@@ -60,8 +76,10 @@ pub async fn open(client: clickhouse::Client, partitions: u32) -> Result<(Append
     let next = ends.values().max().map_or(0, |m| m + 1);
     let (jobs, queue) = mpsc::channel(QUEUE);
     let (publish, watch) = watch::channel(ends);
-    let reader = Reader { client: client.clone(), ends: watch, position: BTreeMap::new(), partitions, assigned: false };
-    Ok((Appender { jobs }, reader, write(client, queue, publish, next)))
+    let tail = Arc::new(Mutex::new(Tail { first: next, lines: VecDeque::new(), bytes: 0 }));
+    let reader =
+        Reader { client: client.clone(), ends: watch, tail: Arc::clone(&tail), position: BTreeMap::new(), partitions, assigned: false };
+    Ok((Appender { jobs }, reader, write(client, queue, publish, tail, next)))
 }
 
 impl Appender {
@@ -75,7 +93,13 @@ impl Appender {
 
 /// Sequence numbers are given here and nowhere else. A block that failed is tried again with the same numbers and content, so
 /// an insert whose answer was lost leaves equal rows, which the reader skips.
-async fn write(client: clickhouse::Client, mut queue: mpsc::Receiver<Job>, publish: watch::Sender<Ends>, mut next: u64) {
+async fn write(
+    client: clickhouse::Client,
+    mut queue: mpsc::Receiver<Job>,
+    publish: watch::Sender<Ends>,
+    tail: Arc<Mutex<Tail>>,
+    mut next: u64,
+) {
     let mut jobs: Vec<Job> = Vec::new();
     loop {
         let Some(first) = queue.recv().await else { return };
@@ -95,16 +119,41 @@ async fn write(client: clickhouse::Client, mut queue: mpsc::Receiver<Job>, publi
                 return;
             }
         }
+        let (entries, waiting): (Vec<_>, Vec<_>) = jobs.drain(..).unzip();
         publish.send_modify(|ends| {
-            for entry in jobs.iter().flat_map(|(entries, _)| entries) {
+            let mut tail = tail.lock().expect("no holder panics");
+            for entry in entries.into_iter().flatten() {
                 ends.insert(entry.partition, next);
+                tail.push(next, entry);
                 next += 1;
             }
         });
-        for (_, done) in jobs.drain(..) {
+        for done in waiting {
             // Whoever asked may be gone; the lines are stored all the same.
             drop(done.send(Ok(())));
         }
+    }
+}
+
+impl Tail {
+    fn push(&mut self, seq: u64, entry: Entry) {
+        self.bytes += entry.line.len();
+        self.lines.push_back((seq, entry));
+        while self.lines.len() > TAIL || self.bytes > TAIL_BYTES {
+            let Some((gone, entry)) = self.lines.pop_front() else { return };
+            self.bytes -= entry.line.len();
+            self.first = gone + 1;
+        }
+    }
+
+    /// The next lines of a partition from a sequence number on; none when some of them are no longer here.
+    fn read(&self, partition: u32, from: u64, end: u64) -> Option<Vec<Read>> {
+        if from < self.first {
+            return None;
+        }
+        let lines = self.lines.range(self.lines.partition_point(|(seq, _)| *seq < from)..);
+        let ours = lines.take_while(|(seq, _)| *seq <= end).filter(|(_, e)| e.partition == partition).take(CHUNK);
+        Some(ours.map(|(seq, e)| Read { offset: *seq, line: e.line.clone() }).collect())
     }
 }
 
@@ -161,9 +210,37 @@ impl Reader {
     async fn read(&self, partition: u32, after: Option<u64>, end: u64) -> Result<Vec<Read>, clickhouse::error::Error> {
         let query = "SELECT seq, record FROM log WHERE partition = ? AND seq >= ? AND seq <= ? ORDER BY seq LIMIT ?";
         let from = after.map_or(0, |a| a + 1);
+        if let Some(lines) = self.tail.lock().expect("no holder panics").read(partition, from, end) {
+            return Ok(lines);
+        }
         let found = self.client.query(query).bind(partition).bind(from).bind(end).bind(CHUNK).fetch_all::<Stored>().await?;
         let mut lines: Vec<Read> = found.into_iter().map(|s| Read { offset: s.seq, line: s.record.into_bytes() }).collect();
         lines.dedup_by_key(|l| l.offset);
         Ok(lines)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tail_gives_all_of_a_partition_or_says_that_it_cannot() {
+        let mut tail = Tail { first: 7, lines: VecDeque::new(), bytes: 0 };
+        let line = |n: u64| Entry { partition: u32::from(n % 2 == 1), tenant: "t".to_owned(), line: n.to_string().into_bytes() };
+        let offsets = |tail: &Tail, partition, from, end| -> Option<Vec<u64>> {
+            tail.read(partition, from, end).map(|lines| lines.iter().map(|l| l.offset).collect())
+        };
+        assert_eq!(offsets(&tail, 0, 7, 6), Some(vec![]));
+        (7..12).for_each(|n| tail.push(n, line(n)));
+        assert_eq!(offsets(&tail, 1, 7, 11), Some(vec![7, 9, 11]));
+        assert_eq!(offsets(&tail, 1, 8, 10), Some(vec![9]));
+        assert_eq!(offsets(&tail, 0, 6, 11), None, "line 6 was never here");
+        (12..7 + TAIL as u64 + 2).for_each(|n| tail.push(n, line(n)));
+        assert_eq!((tail.first, tail.lines.len()), (9, TAIL));
+        assert_eq!(offsets(&tail, 1, 8, 11), None, "line 8 is gone");
+        assert_eq!(offsets(&tail, 1, 9, 11), Some(vec![9, 11]));
+        tail.push(90_000, Entry { line: vec![0; TAIL_BYTES], ..line(0) });
+        assert_eq!((tail.lines.len(), tail.bytes, tail.first), (1, TAIL_BYTES, 7 + TAIL as u64 + 2));
     }
 }

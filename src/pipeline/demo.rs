@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// How often live events are delivered.
-const BEAT: Duration = Duration::from_millis(250);
+const BEAT: Duration = Duration::from_secs(1);
 /// So much of the past is delivered at once.
 const STRIDE_MS: i64 = DAY_MS;
 /// Until when events were delivered.

@@ -34,6 +34,8 @@ const STRIDE: usize = 64;
 pub struct Cadence {
     /// Events and signals wait no longer than this.
     pub flush: Duration,
+    /// Roll-ups are written no more often than this, and at each checkpoint.
+    pub rollup: Duration,
     /// ... or until so many rows wait.
     pub flush_rows: usize,
     /// Checkpoints are no further apart than this.
@@ -44,7 +46,13 @@ pub struct Cadence {
 
 impl Default for Cadence {
     fn default() -> Self {
-        Self { flush: Duration::from_millis(500), flush_rows: 50_000, checkpoint: Duration::from_secs(30), checkpoint_records: 500_000 }
+        Self {
+            flush: Duration::from_millis(500),
+            rollup: Duration::from_secs(5),
+            flush_rows: 50_000,
+            checkpoint: Duration::from_secs(30),
+            checkpoint_records: 500_000,
+        }
     }
 }
 
@@ -94,6 +102,8 @@ pub struct Scorer {
     progress: tokio::sync::watch::Sender<Progress>,
     partitions: BTreeMap<u32, Partition>,
     pending: Pending,
+    /// When roll-ups were taken last.
+    rolled: Instant,
     effects: Vec<Effect>,
     /// Records of the log behind the last applied one.
     behind: u64,
@@ -141,6 +151,7 @@ impl Scorer {
             progress: tokio::sync::watch::Sender::default(),
             partitions: BTreeMap::new(),
             pending: Pending::default(),
+            rolled: Instant::now(),
             effects: Vec::new(),
             behind: 0,
         }
@@ -170,6 +181,7 @@ impl Scorer {
                 delivery = reader.next() => match delivery? {
                     Delivery::Assigned(partitions) => self.assigned(partitions, &mut reader).await?,
                     Delivery::Revoked(partitions, done) => {
+                        self.roll_up();
                         self.flush().await?;
                         for p in partitions {
                             self.checkpoint(p, &mut reader).await?;
@@ -301,8 +313,9 @@ impl Scorer {
         }
     }
 
-    /// Stores all rows that wait: evidence first, so that an alert never points at what is not there.
-    async fn flush(&mut self) -> Result<(), Error> {
+    /// Takes the roll-ups that changed among the rows that wait.
+    fn roll_up(&mut self) {
+        self.rolled = Instant::now();
         for partition in self.partitions.values_mut() {
             let offset = partition.offset.unwrap_or_default();
             for name in std::mem::take(&mut partition.touched) {
@@ -311,6 +324,13 @@ impl Scorer {
                 self.pending.days.extend(days.into_iter().map(|d| rows::day(&name, d, &self.alias, offset)));
                 self.pending.hours.extend(hours.into_iter().map(|h| rows::hour(&name, h, &self.alias, offset)));
             }
+        }
+    }
+
+    /// Stores all rows that wait: evidence first, so that an alert never points at what is not there.
+    async fn flush(&mut self) -> Result<(), Error> {
+        if self.rolled.elapsed() >= self.cadence.rollup {
+            self.roll_up();
         }
         let (client, p, m) = (&self.client, &self.pending, &self.metrics);
         if p.rows() > 0 {
@@ -331,6 +351,7 @@ impl Scorer {
     }
 
     async fn checkpoint_all(&mut self, reader: &mut Reader) -> Result<(), Error> {
+        self.roll_up();
         self.flush().await?;
         for id in self.partitions.keys().copied().collect::<Vec<_>>() {
             self.checkpoint(id, reader).await?;
