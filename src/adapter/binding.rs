@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use ipnet::IpNet;
 use jiff::tz::TimeZone;
 use regex::Regex;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::Error;
+use super::{Error, bound::MAX_SOURCE};
 use crate::event::DEFAULT_TENANT;
 
 /// An extension where the binding says nothing else.
@@ -32,6 +33,22 @@ pub struct Binding {
     pub extensions: BTreeMap<String, String>,
     /// Columns of a CSV file that has no header.
     pub csv_columns: Vec<String>,
+    /// Name of the source, where the format is of no CRM in particular.
+    pub source: Option<String>,
+    /// Whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// What paths of a CRM's pages mean: names of built-in rules, or rules.
+    pub rules: Option<Value>,
+    /// `database.table` to the format of its rows.
+    pub tables: BTreeMap<String, String>,
+    /// Titles of columns to our names for them.
+    pub column_names: BTreeMap<String, String>,
+    /// How times are written where it is no standard, as in `%d.%m.%Y %H:%M:%S`.
+    pub time_format: Option<String>,
+    /// Events of several CloudEvents sources come together, each with ids of its own.
+    pub source_in_id: bool,
+    /// How records of an unknown CRM become events.
+    pub mapping: Option<Value>,
 }
 
 /// The keys of a `[[bindings]]` entry that an adapter reads.
@@ -46,6 +63,14 @@ struct Given {
     internal_number: Option<String>,
     extensions: BTreeMap<String, String>,
     csv_columns: Vec<String>,
+    source: Option<String>,
+    trusted_proxies: Vec<String>,
+    rules: Option<Value>,
+    tables: BTreeMap<String, String>,
+    column_names: BTreeMap<String, String>,
+    time_format: Option<String>,
+    source_in_id: bool,
+    mapping: Option<Value>,
 }
 
 impl Default for Binding {
@@ -59,6 +84,14 @@ impl Default for Binding {
             internal_number: Regex::new(INTERNAL_NUMBER).expect("a constant pattern"),
             extensions: BTreeMap::new(),
             csv_columns: Vec::new(),
+            source: None,
+            trusted_proxies: Vec::new(),
+            rules: None,
+            tables: BTreeMap::new(),
+            column_names: BTreeMap::new(),
+            time_format: None,
+            source_in_id: false,
+            mapping: None,
         }
     }
 }
@@ -82,6 +115,11 @@ impl Binding {
         }
         let pattern = given.internal_number.as_deref().unwrap_or(INTERNAL_NUMBER);
         let internal_number = Regex::new(pattern).map_err(|e| Error::Binding(format!("internal_number: {e}")))?;
+        if let Some(source) = given.source.as_deref().filter(|s| !is_source(s)) {
+            return Err(Error::Binding(format!("source: {source:?} is no source: at most {MAX_SOURCE} bytes, no / and no :")));
+        }
+        let proxies = given.trusted_proxies.iter().map(|text| net(text));
+        let trusted_proxies = proxies.collect::<Result<_, _>>()?;
         Ok(Self {
             format: given.format,
             tenant: given.tenant,
@@ -91,6 +129,14 @@ impl Binding {
             internal_number,
             extensions: given.extensions,
             csv_columns: given.csv_columns,
+            source: given.source,
+            trusted_proxies,
+            rules: given.rules,
+            tables: given.tables,
+            column_names: given.column_names,
+            time_format: given.time_format,
+            source_in_id: given.source_in_id,
+            mapping: given.mapping,
         })
     }
 
@@ -110,6 +156,18 @@ impl Binding {
     pub(super) fn tenant(&self) -> String {
         self.tenant.clone().unwrap_or_else(|| DEFAULT_TENANT.to_owned())
     }
+}
+
+/// A network, or one address.
+fn net(text: &str) -> Result<IpNet, Error> {
+    let one = || text.parse().map(|address: std::net::IpAddr| IpNet::from(address)).ok();
+    let wrong = || Error::Binding(format!("trusted_proxies: {text:?} is no network, as in \"10.0.0.0/8\""));
+    text.parse().ok().or_else(one).ok_or_else(wrong)
+}
+
+/// Whether a text can name a source: `source/id` names an event and `source:actor` a person, so neither mark can be part of it.
+pub(super) fn is_source(text: &str) -> bool {
+    !text.is_empty() && text.len() <= MAX_SOURCE && !text.chars().any(|c| c.is_control() || c == '/' || c == ':')
 }
 
 /// Whether a text can name an organisation.

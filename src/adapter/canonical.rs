@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{
     Around, Binding, Code, Error, Fault, Format, Notes,
-    binding::is_tenant,
+    binding::{is_source, is_tenant},
     bound::{MAX_ACTOR, MAX_ID, MAX_SOURCE},
     fields::{Fields, is_absent, short},
     rules,
@@ -22,14 +22,47 @@ const MAX_COLUMNS: usize = 1000;
 
 struct Canonical;
 
+/// The same in CloudEvents, whose attributes say what the data leaves out.
+struct InCloudEvents;
+
 pub(super) fn open(_binding: &Binding) -> Result<Box<dyn Format>, Error> {
     Ok(Box::new(Canonical))
 }
 
+pub(super) fn open_cloudevents(_binding: &Binding) -> Result<Box<dyn Format>, Error> {
+    Ok(Box::new(InCloudEvents))
+}
+
 impl Format for Canonical {
     fn event(&self, element: Map<String, Value>, around: &Around<'_>, notes: &mut Notes<'_>) -> Result<Option<Event>, Fault> {
-        event(element, around.binding, notes).map(Some)
+        let partial = !around.marks.cloud.is_empty();
+        event(if partial { completed(element, around) } else { element }, around.binding, notes).map(Some)
     }
+}
+
+impl Format for InCloudEvents {
+    fn event(&self, element: Map<String, Value>, around: &Around<'_>, notes: &mut Notes<'_>) -> Result<Option<Event>, Fault> {
+        event(completed(element, around), around.binding, notes).map(Some)
+    }
+}
+
+/// The event with what its CloudEvent knows.
+fn completed(mut element: Map<String, Value>, around: &Around<'_>) -> Map<String, Value> {
+    let mut fill = |name: &str, value: Option<String>| {
+        if let Some(value) = value
+            && element.get(name).is_none_or(is_absent)
+        {
+            element.insert(name.to_owned(), Value::String(value));
+        }
+    };
+    let cloud = &around.marks.cloud;
+    // Ids are unique within a source of CloudEvents; those of several may be equal.
+    let within = cloud.get("ce_source").filter(|_| around.binding.source_in_id);
+    let id = around.marks.cloud_id(around.index);
+    fill("id", id.map(|id| within.map_or(id.clone(), |source| format!("{source}:{id}"))));
+    fill("time", cloud.get("ce_time").cloned());
+    fill("source", Some(around.source().to_owned()));
+    element
 }
 
 /// Checks an event that a client sent.
@@ -151,9 +184,8 @@ fn time(text: &str, binding: &Binding) -> Result<Timestamp, Fault> {
     read.ok_or_else(|| Fault::new(Code::BadTime, format!("time: {:?} is no RFC 3339 time with an offset", short(text))))
 }
 
-/// `source/id` names an event and `source:actor` a person, so neither mark can be part of it.
 fn source(text: String) -> Result<String, Fault> {
-    if text.chars().any(|c| c.is_control() || c == '/' || c == ':') {
+    if !is_source(&text) {
         return Err(Fault::new(Code::BadValue, "source: no /, no : and no control characters"));
     }
     Ok(text)

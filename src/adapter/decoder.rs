@@ -26,12 +26,7 @@ enum State {
 
 impl Decoder {
     pub(super) fn new(adapter: Adapter) -> Self {
-        let columns = &adapter.0.binding.csv_columns;
-        let state = match columns.is_empty() {
-            true => State::Start,
-            false => State::Table(Table::new(adapter.0.known.csv_header, columns.clone())),
-        };
-        Self { adapter, state }
+        Self { adapter, state: State::Start }
     }
 
     /// Takes the next line, without its end. Adds to `out`.
@@ -66,8 +61,7 @@ pub(super) fn whole(adapter: &Adapter, bytes: &[u8], sink: &mut Sink<'_>) {
         sink.blank();
         return;
     }
-    let is_json = adapter.0.binding.csv_columns.is_empty() && (adapter.0.known.csv_header.is_none() || matches!(bytes[0], b'{' | b'['));
-    if is_json {
+    if !Table::is_read_by(adapter) || matches!(bytes[0], b'{' | b'[') {
         let lines = bytes.contains(&b'\n');
         // An object over many lines is one: only what is none is looked at line by line.
         if bytes[0] == b'{'
@@ -82,11 +76,10 @@ pub(super) fn whole(adapter: &Adapter, bytes: &[u8], sink: &mut Sink<'_>) {
             return;
         }
     }
-    let mut state = Decoder::new(adapter.clone()).state;
+    let mut state = State::Start;
     for line in bytes.split(|&b| b == b'\n') {
         if !sink.open() {
-            let reason = format!("the record has more than {} elements: the rest is not read", super::MAX_ELEMENTS);
-            sink.reject(Fault::new(Code::TooMany, reason));
+            sink.too_many();
             return;
         }
         feed(adapter, &mut state, line.strip_suffix(b"\r").unwrap_or(line), sink);
@@ -102,8 +95,8 @@ fn feed(adapter: &Adapter, state: &mut State, line: &[u8], sink: &mut Sink<'_>) 
             return;
         };
         let json = matches!(first, b'{' | b'[');
-        *state = match adapter.0.known.csv_header {
-            Some(header) if !json => State::Table(Table::new(Some(header), Vec::new())),
+        *state = match Table::is_read_by(adapter) {
+            true if !json => State::Table(Table::new(adapter)),
             _ if Document::begins_with(text) => State::Document(Document::default()),
             _ => State::Lines,
         };

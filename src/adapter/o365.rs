@@ -13,14 +13,8 @@ pub(super) fn open(_binding: &Binding) -> Result<Box<dyn Format>, Error> {
 }
 
 impl Format for O365 {
-    fn event(&self, mut element: Map<String, Value>, around: &Around<'_>, _notes: &mut Notes<'_>) -> Result<Option<Event>, Fault> {
-        // Exports of the portal wrap the record, as text, into a column.
-        if let Some(Value::String(text)) = element.get("AuditData") {
-            let inner: Value = serde_json::from_str(text).map_err(|e| Fault::new(Code::BadJson, format!("AuditData: {e}")))?;
-            super::shallow(&inner)?;
-            let Value::Object(inner) = inner else { return Err(Fault::new(Code::WrongType, "AuditData: expected an object")) };
-            element = inner;
-        }
+    fn event(&self, element: Map<String, Value>, around: &Around<'_>, _notes: &mut Notes<'_>) -> Result<Option<Event>, Fault> {
+        let element = unwrapped(element)?;
         let row = Row(&element);
         let id = row.required("Id")?;
         let operation = row.required("Operation")?;
@@ -39,6 +33,17 @@ impl Format for O365 {
         rules::finish(&mut event);
         event.attrs = rules::attrs(element);
         Ok(Some(event))
+    }
+}
+
+/// The record of an element: exports of the portal wrap it, as text, into a column.
+pub(super) fn unwrapped(element: Map<String, Value>) -> Result<Map<String, Value>, Fault> {
+    let Some(Value::String(text)) = element.get("AuditData") else { return Ok(element) };
+    let inner: Value = serde_json::from_str(text).map_err(|e| Fault::new(Code::BadJson, format!("AuditData: {e}")))?;
+    super::shallow(&inner)?;
+    match inner {
+        Value::Object(inner) => Ok(inner),
+        _ => Err(Fault::new(Code::WrongType, "AuditData: expected an object")),
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::{Binding, Code, Fault, fields::short};
-use crate::event::{Action, Actor, Event, Object, ObjectType, Outcome, Query, Timestamp};
+use crate::event::{Action, Actor, ActorKind, Event, Object, ObjectType, Outcome, Place, Query, Timestamp};
 
 /// Texts that say that there is nothing.
 const NOTHING: &[&str] = &["", "N/A"];
@@ -66,7 +66,7 @@ pub(super) fn attrs(row: Map<String, Value>) -> BTreeMap<String, Value> {
 }
 
 /// Tokens, passwords and cookies; an id of a token is none.
-fn is_secret(name: &str) -> bool {
+pub(super) fn is_secret(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
     LEFT_OUT.contains(&name) || ["token", "password", "secret", "cookie", "cookies", "api_key"].iter().any(|end| lower.ends_with(end))
 }
@@ -80,6 +80,57 @@ pub(super) fn zoned(text: &str, zone: &TimeZone) -> Option<Timestamp> {
     let instant = zone.to_ambiguous_timestamp(local).compatible().ok()?;
     let ms = instant.as_nanosecond().div_euclid(1_000_000);
     i64::try_from(ms).ok().map(Timestamp::from_millis)
+}
+
+/// A time as text, or as a database's clock in numbers since 1970 that were counted as if the wall clock showed UTC.
+pub(super) fn moment(value: &Value, zone: &TimeZone) -> Option<Timestamp> {
+    match value {
+        Value::String(text) => zoned(text, zone),
+        number => {
+            let ms = epoch(number)?.millis();
+            let wall = TimeZone::UTC.to_datetime(jiff::Timestamp::from_millisecond(ms).ok()?);
+            let instant = zone.to_ambiguous_timestamp(wall).compatible().ok()?;
+            Some(Timestamp::from_millis(instant.as_millisecond()))
+        }
+    }
+}
+
+/// An instant as a number since 1970, or its text, with a fraction or without: seconds, milli-, micro- or nanoseconds by its size.
+/// Zero is never.
+pub(super) fn epoch(value: &Value) -> Option<Timestamp> {
+    let printed;
+    let text = match value {
+        Value::String(text) => text.trim(),
+        Value::Number(number) => {
+            printed = number.to_string();
+            &printed
+        }
+        _ => return None,
+    };
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let digits = |t: &str| t.bytes().all(|b| b.is_ascii_digit());
+    if whole.is_empty() || !digits(whole) || !digits(fraction) {
+        return None;
+    }
+    let n: i64 = whole.parse().ok().filter(|n| *n > 0)?;
+    let ms = match n {
+        // Cut out of the text: a fraction as a float would come out a millisecond short.
+        n if n < 100_000_000_000 => n * 1000 + format!("{:0<3}", fraction.get(..3).unwrap_or(fraction)).parse::<i64>().ok()?,
+        n if n < 100_000_000_000_000 => n,
+        n if n < 100_000_000_000_000_000 => n / 1000,
+        n => n / 1_000_000,
+    };
+    Some(Timestamp::from_millis(ms))
+}
+
+/// A time that a person or a database writes with a pattern of its own, as in `%d.%m.%Y %H:%M:%S`.
+pub(super) fn patterned(text: &str, pattern: &str, zone: Option<&TimeZone>) -> Option<Timestamp> {
+    let parsed = jiff::fmt::strtime::parse(pattern, text.trim()).ok()?;
+    let instant = match parsed.to_timestamp() {
+        Ok(instant) => instant,
+        Err(_) => zone?.to_ambiguous_timestamp(parsed.to_datetime().ok()?).compatible().ok()?,
+    };
+    Some(Timestamp::from_millis(instant.as_nanosecond().div_euclid(1_000_000).try_into().ok()?))
 }
 
 /// `yyyyMMddHHmmss`, then a point and up to three digits of a second's fraction, UTC.
@@ -188,23 +239,46 @@ pub(super) fn tls(text: &str) -> Option<String> {
     matches!(version, "1" | "1.0" | "1.1" | "1.2" | "1.3").then(|| version.to_owned())
 }
 
-/// What kind of thing an object's name in a CRM means; amoCRM's `lead` is a deal, which its adapter knows.
+/// What kind of thing an object's name in a CRM means, in whatever case and number; amoCRM's `lead` is a deal, which its adapter knows.
 pub(super) fn object_type(name: &str) -> ObjectType {
-    match name {
-        "Account" | "account" | "company" | "COMPANY" | "Accounts" | "res.partner" | "Справочник.Контрагенты" | "Справочник.Партнеры" => {
+    match name.to_lowercase().as_str() {
+        "account" | "accounts" | "company" | "companies" | "res.partner" | "справочник.контрагенты" | "справочник.партнеры" => {
             ObjectType::Client
         }
-        "Contact" | "Contacts" | "contact" | "contacts" | "CONTACT" => ObjectType::Contact,
-        "Lead" | "Leads" | "lead" | "leads" | "LEAD" | "crm.lead" => ObjectType::Lead,
-        "Opportunity" | "opportunity" | "Opportunities" | "deal" | "deals" | "Deal" | "Deals" | "DEAL" => ObjectType::Deal,
-        "Order" | "order" | "salesorder" | "sale.order" => ObjectType::Order,
-        "Task" | "Event" | "Call" | "Meeting" | "task" => ObjectType::Task,
-        "ContentDocument" | "ContentVersion" | "Attachment" | "Document" => ObjectType::File,
-        "Report" | "Dashboard" | "report" => ObjectType::Report,
-        "User" | "systemuser" | "res.users" => ObjectType::User,
-        _ if name.starts_with("Отчет.") => ObjectType::Report,
+        "contact" | "contacts" => ObjectType::Contact,
+        "lead" | "leads" | "crm.lead" => ObjectType::Lead,
+        "opportunity" | "opportunities" | "deal" | "deals" => ObjectType::Deal,
+        "order" | "orders" | "salesorder" | "salesorders" | "sales_orders" | "sale.order" => ObjectType::Order,
+        "task" | "tasks" | "event" | "events" | "call" | "calls" | "meeting" | "meetings" => ObjectType::Task,
+        "contentdocument" | "contentversion" | "attachment" | "attachments" | "document" | "documents" => ObjectType::File,
+        "report" | "reports" | "dashboard" | "dashboards" => ObjectType::Report,
+        "user" | "users" | "systemuser" | "res.users" => ObjectType::User,
+        other if other.starts_with("отчет.") => ObjectType::Report,
         _ => ObjectType::Other,
     }
+}
+
+/// A person's account; nobody known is the system.
+pub(super) fn actor(id: Option<String>, name: Option<String>) -> Actor {
+    let id = id.or_else(|| name.as_deref().map(|name| format!("name:{name}")));
+    let kind = if id.is_some() { ActorKind::User } else { ActorKind::System };
+    Actor { id: id.unwrap_or_else(|| "unknown".to_owned()), kind, name }
+}
+
+/// Where somebody was, by what a record says of it; an address that is none stays in `attrs`.
+pub(super) fn place(address: Option<&str>, user_agent: Option<&str>) -> Option<Place> {
+    let place = Place { ip: address.and_then(ip), user_agent: user_agent.map(str::to_owned), ..Place::default() };
+    (place != Place::default()).then_some(place)
+}
+
+/// A country of two letters, in capitals.
+pub(super) fn country(text: &str) -> Option<String> {
+    (text.len() == 2 && text.bytes().all(|b| b.is_ascii_alphabetic())).then(|| text.to_ascii_uppercase())
+}
+
+/// Of an object only what says something: no type alone that is `other`, no empty one.
+pub(super) fn object(kind: Option<ObjectType>, id: Option<String>) -> Option<Object> {
+    (kind.is_some() || id.is_some()).then(|| Object { kind, id, ..Object::default() })
 }
 
 /// Whether an action reads, exports or answers, so that an empty answer says something and bytes left.
@@ -262,7 +336,7 @@ pub(super) fn soql(text: &str) -> Query {
 }
 
 /// Words and commas outside brackets and quotes; what stands in brackets is one `(`.
-fn top_level(text: &str) -> Vec<&str> {
+pub(super) fn top_level(text: &str) -> Vec<&str> {
     let (mut words, mut depth, mut start, mut quoted, mut escaped) = (Vec::new(), 0_usize, None, false, false);
     for (i, b) in text.bytes().enumerate() {
         if quoted {
@@ -384,6 +458,32 @@ mod tests {
         for text in ["", "2026031206040", "20261312060402.118", "20260312060402.x", "2026ж312060402", "20260230060402.0"] {
             check(text, None);
         }
+    }
+
+    #[test]
+    fn clocks_count_in_many_units() {
+        let check = |value: Value, expected: Option<&str>| assert_eq!(epoch(&value).map(|t| t.to_string()).as_deref(), expected, "{value}");
+        check(json!(1_773_303_069), Some("2026-03-12T08:11:09.000Z"));
+        check(json!("1773303069"), Some("2026-03-12T08:11:09.000Z"));
+        check(json!(1_773_303_069_412_i64), Some("2026-03-12T08:11:09.412Z"));
+        check(json!(1_773_303_069_412_345_i64), Some("2026-03-12T08:11:09.412Z"));
+        check(json!(1_773_303_069_412_345_678_i64), Some("2026-03-12T08:11:09.412Z"));
+        check(json!(1_773_295_198.734_2), Some("2026-03-12T05:59:58.734Z"));
+        check(json!("1773306060.001"), Some("2026-03-12T09:01:00.001Z"));
+        check(json!(1_773_303_069_412.0), Some("2026-03-12T08:11:09.412Z"));
+        for value in [json!(0), json!("0"), json!(-5), json!(""), json!("x"), json!("1.x"), json!(1e300), json!(null), json!([1])] {
+            check(value, None);
+        }
+        // A wall clock in numbers is read in the zone of its source.
+        let moscow = TimeZone::get("Europe/Moscow").expect("a zone");
+        let wall = |value: Value| moment(&value, &moscow).map(|t| t.to_string());
+        assert_eq!(wall(json!(1_773_303_069_000_i64)).as_deref(), Some("2026-03-12T05:11:09.000Z"));
+        assert_eq!(wall(json!("2026-03-12 08:11:09")).as_deref(), Some("2026-03-12T05:11:09.000Z"));
+        assert_eq!(wall(json!("2026-03-12T18:49:58.204+0000")).as_deref(), Some("2026-03-12T18:49:58.204Z"));
+        let read = |text: &str, pattern: &str| patterned(text, pattern, Some(&moscow)).map(|t| t.to_string());
+        assert_eq!(read("12.03.2026 08:11:09", "%d.%m.%Y %H:%M:%S").as_deref(), Some("2026-03-12T05:11:09.000Z"));
+        assert_eq!(read("12/Mar/2026:08:11:09 +0000", "%d/%b/%Y:%H:%M:%S %z").as_deref(), Some("2026-03-12T08:11:09.000Z"));
+        assert_eq!(read("soon", "%d.%m.%Y"), None);
     }
 
     #[test]

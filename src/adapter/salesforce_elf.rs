@@ -5,7 +5,10 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
-use super::{Around, Binding, Error, Fault, Format, Notes, rules};
+use super::{
+    Around, Binding, Error, Fault, Format, Notes, rules,
+    salesforce::{self, id18, is_id, prefix_type},
+};
 use crate::event::{Action, Actor, ActorKind, Auth, Change, Channel, Event, Object, ObjectType, Outcome, Place};
 
 struct Elf;
@@ -176,16 +179,7 @@ impl<'a> Row<'a> {
     }
 
     fn soap(self, event: &mut Event) {
-        let method = self.text("METHOD_NAME").unwrap_or_default().to_ascii_lowercase().replace('_', "");
-        event.action = match method.as_str() {
-            m if m.starts_with("query") => Action::ApiQuery,
-            "retrieve" | "search" => Action::ApiQuery,
-            "create" | "insert" => Action::Create,
-            "update" | "upsert" => Action::Update,
-            "delete" => Action::Delete,
-            "merge" => Action::Merge,
-            _ => Action::Other,
-        };
+        event.action = salesforce::api_action(self.text("METHOD_NAME").unwrap_or_default());
         self.api(event);
     }
 
@@ -358,44 +352,9 @@ fn object(id: &str) -> Object {
     Object { kind: id.get(..3).and_then(prefix_type).or(Some(ObjectType::Other)), id: Some(id.to_owned()), ..Object::default() }
 }
 
-/// What the key prefix of an id means.
-fn prefix_type(prefix: &str) -> Option<ObjectType> {
-    Some(match prefix {
-        "001" => ObjectType::Client,
-        "003" => ObjectType::Contact,
-        "00Q" => ObjectType::Lead,
-        "006" => ObjectType::Deal,
-        "801" => ObjectType::Order,
-        "00T" | "00U" => ObjectType::Task,
-        "00P" | "015" | "068" | "069" => ObjectType::File,
-        "00O" | "01Z" => ObjectType::Report,
-        "005" => ObjectType::User,
-        _ => return None,
-    })
-}
-
 /// Parts of a path, without its query.
 fn segments(uri: &str) -> impl Iterator<Item = &str> {
     uri.split(['?', '#']).next().unwrap_or_default().split('/').filter(|s| !s.is_empty())
-}
-
-fn is_id(text: &str) -> bool {
-    // All ids begin with a digit or a letter and have a digit among the first three of their prefix.
-    matches!(text.len(), 15 | 18) && text.bytes().all(|b| b.is_ascii_alphanumeric()) && text[..3].bytes().any(|b| b.is_ascii_digit())
-}
-
-/// The id of 18 characters, whose last three say which of the others are capitals; what is no id of 15 stays as it is.
-fn id18(id: &str) -> Cow<'_, str> {
-    const CHECK: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ012345";
-    if id.len() != 15 || !id.bytes().all(|b| b.is_ascii_alphanumeric()) {
-        return Cow::Borrowed(id);
-    }
-    let mut long = id.to_owned();
-    for block in id.as_bytes().chunks(5) {
-        let bits = block.iter().enumerate().fold(0, |bits, (i, b)| bits | (usize::from(b.is_ascii_uppercase()) << i));
-        long.push(char::from(CHECK[bits]));
-    }
-    Cow::Owned(long)
 }
 
 #[cfg(test)]
@@ -404,16 +363,6 @@ mod tests {
 
     use super::*;
     use crate::adapter::{Adapter, Normalised, Raw};
-
-    #[test]
-    fn ids_get_their_check_characters() {
-        assert_eq!(id18("0055j000000utlP"), "0055j000000utlPAAQ");
-        assert_eq!(id18("0057Q00000AbXyZ"), "0057Q00000AbXyZQAV");
-        assert_eq!(id18("0697Q000004dDdD"), "0697Q000004dDdDQAU");
-        for other in ["", "0055j000000utlPAAQ", "0055j000000utl-", "ж", "Salesforce.comI"] {
-            assert_eq!(id18(other), other);
-        }
-    }
 
     /// The event of a row, without what all rows share.
     fn event(kind: &str, fields: &[(&str, &str)]) -> Value {

@@ -2,21 +2,39 @@
 
 use serde_json::{Map, Value};
 
-use super::{Code, Fault, MAX_RECORD_BYTES, Sink};
+use super::{Adapter, Code, Fault, MAX_RECORD_BYTES, Sink, codepage};
 
 /// The rows of one CSV stream.
 pub(super) struct Table {
-    /// A row that holds this cell is a header.
-    marker: Option<&'static str>,
+    /// A row that holds such a cell is a header: the format's own, and titles that the binding names.
+    markers: Vec<String>,
     columns: Vec<String>,
+    /// Rows may end this early.
+    least: usize,
+    /// What stands between cells.
+    comma: u8,
     /// A row whose quotes are still open.
     pending: Vec<u8>,
 }
 
 impl Table {
-    /// `columns` are known beforehand, or come with the header.
-    pub(super) fn new(marker: Option<&'static str>, columns: Vec<String>) -> Self {
-        Self { marker, columns, pending: Vec::new() }
+    /// Whether what does not look like JSON is a table.
+    pub(super) fn is_read_by(adapter: &Adapter) -> bool {
+        let known = adapter.0.known;
+        known.csv_header.is_some() || !known.columns.is_empty() || !adapter.0.binding.csv_columns.is_empty()
+    }
+
+    /// Columns are known beforehand, from the binding or by the format, or come with the header.
+    pub(super) fn new(adapter: &Adapter) -> Self {
+        let (known, given) = (adapter.0.known, &adapter.0.binding.csv_columns);
+        let columns = match given.is_empty() {
+            true => known.columns.iter().map(|c| (*c).to_owned()).collect(),
+            false => given.clone(),
+        };
+        // The last two columns of an exchange's own order are written only where its configuration says so.
+        let least = if given.is_empty() { columns.len().saturating_sub(2) } else { columns.len() };
+        let markers = known.csv_header.map(str::to_owned).into_iter().chain(adapter.0.binding.column_names.keys().cloned()).collect();
+        Self { markers, columns, least, comma: b',', pending: Vec::new() }
     }
 
     pub(super) fn line(&mut self, line: &[u8], sink: &mut Sink<'_>) {
@@ -30,7 +48,7 @@ impl Table {
             return;
         }
         // A quote too many must not swallow the rows behind it: a whole row of the right width begins anew.
-        if even && line.contains(&b'"') && std::str::from_utf8(line).is_ok_and(|text| cells(text).len() == self.columns.len()) {
+        if even && line.contains(&b'"') && std::str::from_utf8(line).is_ok_and(|text| cells(text, self.comma).len() == self.columns.len()) {
             self.cut_off(sink);
             self.row(line, sink);
             return;
@@ -60,51 +78,74 @@ impl Table {
     }
 
     fn row(&mut self, row: &[u8], sink: &mut Sink<'_>) {
+        let decoded;
         let text = match std::str::from_utf8(row) {
             Ok(text) => text,
-            Err(e) => {
-                sink.reject(Fault::new(Code::BadUtf8, format!("no UTF-8 from byte {} on", e.valid_up_to())));
-                return;
-            }
+            Err(e) => match codepage::windows_1251(row) {
+                Some(text) => {
+                    decoded = text;
+                    &decoded
+                }
+                None => {
+                    sink.reject(Fault::new(Code::BadUtf8, format!("no UTF-8 from byte {} on", e.valid_up_to())));
+                    return;
+                }
+            },
         };
-        let cells = cells(text);
-        if let Some(marker) = self.marker
-            && cells.iter().any(|c| c == marker)
-        {
+        let mut cells = cells(text, self.comma);
+        if let Some(header) = header(text, cells.len(), &self.markers) {
             // Files put together bring a header each.
-            self.columns = cells;
+            (self.comma, self.columns) = header;
+            self.least = self.columns.len();
             return;
         }
         if self.columns.is_empty() {
-            let marker = self.marker.unwrap_or_default();
+            let marker = self.markers.join(" or ");
             sink.reject(Fault::new(Code::BadCsv, format!("no header with a column {marker} came before this row")));
             return;
         }
-        if cells.len() != self.columns.len() {
+        if !(self.least..=self.columns.len()).contains(&cells.len()) {
             let reason = format!("the row has {} cells, the header {}", cells.len(), self.columns.len());
             sink.reject(Fault::new(Code::BadCsv, reason));
             return;
         }
+        cells.resize(self.columns.len(), String::new());
         let fields = self.columns.iter().cloned().zip(cells.into_iter().map(Value::String));
-        sink.element(fields.collect::<Map<_, _>>(), row.len());
+        let fields = Value::Object(fields.collect::<Map<_, _>>());
+        sink.value(fields, row.len());
     }
 }
 
+/// What stands between the cells of a header, and these, if a row is one.
+fn header(row: &str, by_comma: usize, markers: &[String]) -> Option<(u8, Vec<String>)> {
+    // Rows of data are many: only what can be a header is cut again.
+    if !markers.iter().any(|marker| row.contains(marker.as_str())) {
+        return None;
+    }
+    // Where the comma is the decimal point, tables are written with semicolons.
+    let commas: &[u8] = if by_comma > 1 { b"," } else { b",;\t" };
+    commas.iter().find_map(|&comma| {
+        let cells: Vec<String> = cells(row, comma).into_iter().map(|cell| cell.trim().to_owned()).collect();
+        cells.iter().any(|cell| markers.contains(cell)).then_some((comma, cells))
+    })
+}
+
 /// Cells of a row whose quotes are even. What stands between a closing quote and the comma is kept.
-fn cells(row: &str) -> Vec<String> {
+fn cells(row: &str, comma: u8) -> Vec<String> {
     let (mut cells, mut cell, mut quoted) = (Vec::new(), String::new(), false);
+    let marks = ['"', char::from(comma)];
     let mut rest = row;
     loop {
         // Both marks are ASCII, so cutting beside them keeps whole characters.
-        let Some(at) = rest.find(if quoted { &['"'][..] } else { &['"', ','][..] }) else {
+        let Some(at) = rest.find(if quoted { &marks[..1] } else { &marks[..] }) else {
             cell.push_str(rest);
             cells.push(cell);
             return cells;
         };
         cell.push_str(&rest[..at]);
-        let comma = rest.as_bytes()[at] == b',';
+        let is_comma = rest.as_bytes()[at] == comma;
         rest = &rest[at + 1..];
-        if comma {
+        if is_comma {
             cells.push(std::mem::take(&mut cell));
         } else if quoted && rest.starts_with('"') {
             cell.push('"');
@@ -121,11 +162,12 @@ mod tests {
 
     #[test]
     fn cuts_rows_into_cells() {
-        let check = |row: &str, expected: &[&str]| assert_eq!(cells(row), expected, "{row}");
+        let check = |row: &str, expected: &[&str]| assert_eq!(cells(row, b','), expected, "{row}");
         check(r#""a","b","""#, &["a", "b", ""]);
         check(r#""a","","c""#, &["a", "", "c"]);
         check(r#""x ""y"" z","""quoted""","a,b""#, &[r#"x "y" z"#, r#""quoted""#, "a,b"]);
         check("plain,,", &["plain", "", ""]);
         check("\"two\nlines\",ж", &["two\nlines", "ж"]);
+        assert_eq!(cells("a,b;\"c;d\"", b';'), ["a,b", "c;d"]);
     }
 }
