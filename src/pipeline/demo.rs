@@ -19,9 +19,11 @@ use crate::{
 };
 
 /// How often live events are delivered.
-const BEAT: Duration = Duration::from_secs(1);
+const BEAT: Duration = Duration::from_millis(500);
 /// So much of the past is delivered at once.
 const STRIDE_MS: i64 = DAY_MS;
+/// Behind by less than this is caught up.
+const CAUGHT_UP_MS: i64 = 5_000;
 /// Until when events were delivered.
 const UNTIL: &str = "demo/until";
 
@@ -77,7 +79,8 @@ impl Runner {
         let mut at = kept.unwrap_or_else(|| self.demo.begin());
         loop {
             let now = clock::now();
-            if at >= now || stop.is_cancelled() {
+            // Delivering takes time, too: what is left by then is for the beats.
+            if now.millis() - at.millis() < CAUGHT_UP_MS || stop.is_cancelled() {
                 return Ok(at);
             }
             let to = at.plus(STRIDE_MS).min(now);
