@@ -15,7 +15,7 @@ use crate::event::{Action, Actor, ActorKind, Call, Change, Channel, Direction, E
 const ENTITY: &str = "_entity";
 const VERB: &str = "_verb";
 /// The most fields of the account that each part of a webhook repeats, and the longest of them, bytes.
-const MAX_SHARED: (usize, usize) = (20, 200);
+const MAX_SHARED: (usize, usize) = (6, 100);
 
 struct AmoCrm;
 

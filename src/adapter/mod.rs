@@ -36,6 +36,7 @@ mod salesforce;
 mod salesforce_elf;
 mod salesforce_rtem;
 mod salesforce_setup_audit;
+pub mod sight;
 mod suitecrm;
 mod table;
 mod telephony;
@@ -63,6 +64,8 @@ pub const MAX_RECORD_BYTES: usize = 16 << 20;
 const MAX_ELEMENTS: u32 = 200_000;
 /// The deepest JSON: a record of the log wraps it some levels deeper and must be readable again.
 const MAX_DEPTH: usize = 64;
+/// So many bytes of envelopes are repeated in the elements of any record.
+const MAX_REPEATED: usize = 256 << 10;
 /// How deep lists may stand in envelopes: an array of pages of records.
 const MAX_NESTED: usize = 3;
 /// How far ahead of the clock an event's time may lie: clocks differ.
@@ -101,6 +104,11 @@ pub struct Known {
 }
 
 impl Known {
+    /// Whether its records may be rows of CSV.
+    pub fn reads_csv(&self) -> bool {
+        self.csv_header.is_some() || !self.columns.is_empty()
+    }
+
     /// A format of JSON records.
     const fn json(name: &'static str, about: &'static str, open: fn(&Binding) -> Result<Box<dyn Format>, Error>) -> Self {
         Self { name, alias: None, about, csv_header: None, columns: &[], open }
@@ -441,6 +449,8 @@ struct Sink<'a> {
     marks: Marks,
     /// Headers can say that nothing here can be read.
     fault: Option<Fault>,
+    /// Bytes of envelopes that were repeated in their elements.
+    repeated: usize,
 }
 
 impl<'a> Sink<'a> {
@@ -449,7 +459,7 @@ impl<'a> Sink<'a> {
             Ok(marks) => (marks, None),
             Err(fault) => (Marks::default(), Some(fault)),
         };
-        Self { inner: &adapter.0, raw, out, index: 0, marks, fault }
+        Self { inner: &adapter.0, raw, out, index: 0, marks, fault, repeated: 0 }
     }
 
     fn blank(&mut self) {
@@ -530,7 +540,14 @@ impl<'a> Sink<'a> {
     /// Opens the envelopes around a value; lists may stand in lists, `levels` deep.
     fn unpack(&mut self, value: Value, size: usize, marks: &Marks, levels: usize) {
         match envelope::open(value, marks) {
-            Opened::Element(element, marks) => self.element(element, size, &marks),
+            Opened::Element(mut element, marks) => {
+                // A large envelope around many small elements must not come out many times as large as it went in.
+                self.repeated = self.repeated.saturating_add(marks.size());
+                let trimmed = (self.repeated > MAX_REPEATED.max(4 * size)).then(|| marks.trimmed());
+                let marks = trimmed.as_ref().unwrap_or(&marks);
+                marks.put_beside(&mut element);
+                self.element(element, size, marks);
+            }
             Opened::Nothing => {
                 self.blank();
                 self.index += 1;

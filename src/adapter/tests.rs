@@ -1,3 +1,5 @@
+mod formats;
+
 use proptest::prelude::*;
 use serde_json::json;
 

@@ -1,5 +1,6 @@
 //! The command line: a file per subcommand, each with its `Args` and a `run`.
 
+mod adapters;
 mod check;
 mod clickhouse;
 mod diff;
@@ -34,6 +35,8 @@ enum Command {
     Replay(replay::Args),
     /// Turn a CRM's own records into canonical events
     Normalise(normalise::Args),
+    /// Say which formats there are, what each can see, and what it is blind to
+    Adapters(adapters::Args),
     /// Make up a company: events, reference data and labels
     Simulate(simulate::Args),
     /// Compare alerts with labels: found, missed, false
@@ -65,6 +68,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(args),
         Command::Replay(args) => replay::run(args),
         Command::Normalise(args) => normalise::run(args),
+        Command::Adapters(args) => adapters::run(args),
         Command::Simulate(args) => simulate::run(args),
         Command::Evaluate(args) => evaluate::run(args),
         Command::Explain(args) => explain::run(args),

@@ -14,7 +14,7 @@ use filin::{
     source::file::{Limits, Lines},
 };
 use proptest::prelude::*;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// A path in the folder of shared material; a missing one ends the test with one clear line.
 pub(crate) fn shared(path: &str) -> PathBuf {
@@ -235,21 +235,110 @@ fn the_real_permit_events_are_canonical() {
     }
 }
 
-/// Real records of each format, to be spoiled.
-fn real() -> Vec<(&'static str, Vec<u8>)> {
-    let folder = shared("samples/salesforce-elf");
-    let mut all: Vec<(&str, Vec<u8>)> = [".raw.json", ".raw.csv"]
-        .iter()
-        .flat_map(|ending| samples(&folder, ending))
-        .map(|(_, path)| ("salesforce-elf", fs::read(path).expect("readable")))
-        .collect();
-    for (_, path) in samples(&folder, ".expected.json") {
-        all.push(("canonical", fs::read(path).expect("readable")));
+/// A record as its source delivers it, with its binding.
+#[derive(Clone, Debug)]
+struct Real {
+    binding: Value,
+    value: Vec<u8>,
+    headers: BTreeMap<String, String>,
+}
+
+impl Real {
+    fn plain(format: &str, value: Vec<u8>) -> Self {
+        Self { binding: json!({"format": format}), value, headers: BTreeMap::new() }
+    }
+
+    fn adapter(&self) -> Adapter {
+        Adapter::open(Binding::read(&self.binding).expect("a binding")).expect("a format")
+    }
+
+    fn record(&self) -> Normalised {
+        let mut out = Normalised::default();
+        self.adapter().record(&Raw { value: &self.value, key: None, headers: &self.headers }, &mut out);
+        out
+    }
+}
+
+/// Records of each format and envelope, to be spoiled.
+fn real() -> Vec<Real> {
+    let mut all = Vec::new();
+    for folder in FOLDERS {
+        let folder = shared(&format!("samples/{folder}"));
+        let binding: Value = serde_json::from_slice(&fs::read(folder.join("config.json")).expect("readable")).expect("JSON");
+        for (_, path) in [".raw.json", ".raw.csv"].iter().flat_map(|ending| samples(&folder, ending)) {
+            let sample = Sample::read(&path);
+            all.push(Real { binding: binding.clone(), value: sample.value, headers: sample.headers });
+        }
+    }
+    for (_, path) in samples(&shared("samples/salesforce-elf"), ".expected.json") {
+        all.push(Real::plain("canonical", fs::read(path).expect("readable")));
     }
     let mut lines = Lines::open(&shared("data/o365-audit/auditdata.jsonl.gz"), Limits::default()).expect("readable");
     let block = lines.next_block().expect("whole").expect("some lines");
-    all.extend(block.iter().step_by(101).map(|line| ("o365", line.text.expect("short").to_vec())));
+    all.extend(block.iter().step_by(101).map(|line| Real::plain("o365", line.text.expect("short").to_vec())));
+    all.push(Real {
+        binding: json!({"format": "mapping", "mapping": {"time": "at", "action": {"path": "verb", "values": {"open": "view"}}, "actor.id": "who.0"}}),
+        value: br#"{"at": "2026-03-12T10:00:00Z", "verb": "open", "who": ["ann", 5], "n": {"deep": [1, 2]}}"#.to_vec(),
+        headers: BTreeMap::new(),
+    });
+    let row = r#"{"before":{"id":1,"user_id":4},"after":{"id":1,"user_id":5,"date_modified":1773303069000},"op":"u","source":{"db":"crm","table":"accounts","lsn":7}}"#;
+    all.push(Real::plain("crm-tables", row.as_bytes().to_vec()));
     all
+}
+
+#[test]
+fn every_format_is_tried() {
+    let tried: BTreeSet<&str> = real().iter().map(|r| r.adapter().name()).collect();
+    assert_eq!(tried, filin::adapter::FORMATS.iter().map(|f| f.name).collect());
+}
+
+/// What transports put around a record of any format.
+fn envelopes(record: &Value) -> Vec<(&'static str, Value)> {
+    let cloud = json!({"specversion": "1.0", "id": "ce", "source": "/s", "type": "t", "time": "2026-03-12T12:00:00Z", "data": record});
+    let change = json!({"before": null, "after": record, "op": "c", "ts_ms": 1, "source": {"db": "d", "table": record.get("_table").and_then(Value::as_str).unwrap_or(""), "snapshot": "false"}});
+    vec![
+        ("array", json!([record])),
+        ("Event Hubs", json!({"records": [record]})),
+        ("an API's page", json!({"results": [record], "paging": {}})),
+        ("another's", json!({"total": 1, "list": [record]})),
+        ("CloudEvents", cloud.clone()),
+        ("Debezium", change.clone()),
+        ("Debezium with schema", json!({"schema": {"type": "struct"}, "payload": change.clone()})),
+        (
+            "CloudEvents around Debezium in a list",
+            json!({"records": [{"specversion": "1.0", "id": "ce", "source": "/s", "type": "t", "data": change}]}),
+        ),
+    ]
+}
+
+#[test]
+fn envelopes_compose_with_every_format() {
+    let mut tried = BTreeSet::new();
+    for real in real() {
+        let Ok(record @ Value::Object(_)) = serde_json::from_slice::<Value>(&real.value) else { continue };
+        let (adapter, bare) = (real.adapter(), real.record());
+        // Their own envelopes: what is within them is tried under its format.
+        if matches!(adapter.name(), "cloudevents" | "debezium" | "crm-tables") || !real.headers.is_empty() {
+            continue;
+        }
+        for (name, wrapped) in envelopes(&record) {
+            let is_page =
+                ["records", "results", "_embedded", "result", "list"].iter().any(|list| record.get(*list).is_some_and(|l| !l.is_string()));
+            if name.contains("Debezium") && is_page {
+                continue;
+            }
+            let out = Real { value: wrapped.to_string().into_bytes(), ..real.clone() }.record();
+            assert_eq!(out.rejects, [], "{} in {name}", adapter.name());
+            let inner = |out: &Normalised| {
+                let mut events: Vec<Event> = out.events.iter().map(|(_, e)| e.clone()).collect();
+                events.iter_mut().for_each(|e| e.attrs.retain(|name, _| !name.starts_with("ce_")));
+                events
+            };
+            assert_eq!(inner(&out), inner(&bare), "{} in {name}", adapter.name());
+            tried.insert(adapter.name());
+        }
+    }
+    assert!(tried.len() >= 16, "{tried:?}");
 }
 
 /// Something done to bytes.
@@ -316,26 +405,188 @@ impl Harm {
 
 #[test]
 fn spoiled_real_records_do_no_harm() {
-    let real = real();
-    let cases = (prop::sample::select(real), prop::collection::vec(harm(), 1..6));
+    let cases = (prop::sample::select(real()), prop::collection::vec(harm(), 1..6));
     let mut runner =
-        proptest::test_runner::TestRunner::new(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() });
-    let run = runner.run(&cases, |((format, mut bytes), harms)| {
-        harms.iter().for_each(|harm| harm.on(&mut bytes));
-        let adapter = Adapter::of(format).expect("a format");
-        let (mut out, mut lines, mut decoder) = (Normalised::default(), Normalised::default(), adapter.decoder());
-        adapter.record(&Raw::from(bytes.as_slice()), &mut out);
-        bytes.split(|&b| b == b'\n').for_each(|line| decoder.line(line, &mut lines));
+        proptest::test_runner::TestRunner::new(ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfig::default() });
+    let run = runner.run(&cases, |(mut real, harms)| {
+        harms.iter().for_each(|harm| harm.on(&mut real.value));
+        let out = real.record();
+        let (mut lines, mut decoder) = (Normalised::default(), real.adapter().decoder());
+        real.value.split(|&b| b == b'\n').for_each(|line| decoder.line(line, &mut lines));
         decoder.end(&mut lines);
         for (_, event) in out.events.iter().chain(&lines.events) {
             let text = serde_json::to_string(event).expect("string keys");
             let again: Event = serde_json::from_str(&text).map_err(|e| TestCaseError::fail(format!("{e}: {text}")))?;
             prop_assert_eq!(&again, event);
         }
+        prop_assert!(written(&out) <= bound(real.value.len()), "{} bytes came out of {}", written(&out), real.value.len());
+        prop_assert_eq!(real.record(), out);
         Ok(())
     });
     if let Err(e) = run {
         panic!("{e}");
+    }
+}
+
+/// Bytes of all that came of a record.
+fn written(out: &Normalised) -> usize {
+    let events: usize = out.events.iter().map(|(_, e)| serde_json::to_vec(e).expect("string keys").len()).sum();
+    let rejects: usize = out.rejects.iter().map(|r| r.reason.len()).sum();
+    let complaints: usize = out.complaints.iter().map(|c| c.field.len() + c.reason.len()).sum();
+    events + rejects + complaints
+}
+
+/// So much may come out of so many bytes: an element of a few bytes gives a reject of a line, and a text may stand in two fields
+/// with every byte escaped.
+fn bound(size: usize) -> usize {
+    4096 + 64 * size
+}
+
+/// Shapes that tempt a reader to look at everything again and again, of about `size` bytes.
+fn hostile(size: usize) -> Vec<(&'static str, String)> {
+    let many = |part: &str| part.repeat(size / part.len());
+    let listed = |part: &str| many(part).trim_end_matches(',').to_owned();
+    let numbered = |of: &dyn Fn(usize) -> String| {
+        let mut text = String::new();
+        (0..).map_while(|i| (text.len() < size).then(|| text.push_str(&of(i)))).count();
+        text.trim_end_matches(',').to_owned()
+    };
+    let big = many("x");
+    vec![
+        ("brackets", many("[")),
+        ("quotes", many("\"")),
+        ("empty elements", format!("[{}]", listed("{},"))),
+        ("pages in pages", format!("[{}]", listed(r#"{"records":[{}]},"#))),
+        ("keys twice", format!("{{{}}}", listed(r#""id":"1","#))),
+        ("keys of a form", format!("{{{}}}", numbered(&|i| format!(r#""leads[add][{i}][id]":"1","#)))),
+        ("keys of a form, nested", format!("{{\"event\":\"x\",{}}}", numbered(&|i| format!(r#""a{i}[b][c]":"1","#)))),
+        ("a large envelope", format!(r#"{{"_path":"{}","records":[{}]}}"#, "p".repeat(1000), listed(r#"{"x":1},"#))),
+        (
+            "a large event around small ones",
+            format!(r#"{{"specversion":"1.0","id":"1","source":"{}","type":"t","data":[{}]}}"#, "s".repeat(1000), listed(r#"{"x":1},"#)),
+        ),
+        (
+            "a row before its change, around small ones",
+            format!(
+                r#"{{"op":"u","source":{{"table":"t"}},"before":{{"x":"{big}"}},"after":{{"records":[{}]}}}}"#,
+                listed(r#"{"specversion":"1","type":"t","source":"s","data":{}},"#)
+            ),
+        ),
+        ("percent signs", format!(r#"{{"variables":{{"uuid":"u","start_epoch":"1773307000","sip_from_user":"{}"}}}}"#, many("%41"))),
+        (
+            "parameters",
+            format!(r#"{{"request_id":"1","msec":"1773306000.4","request_method":"GET","request_uri":"/x?{}"}}"#, many("a=token&")),
+        ),
+        (
+            "hops",
+            format!(
+                r#"{{"request_id":"1","msec":"1773306000.4","request_uri":"/x","remote_addr":"10.0.0.5","http_x_forwarded_for":"{}"}}"#,
+                many("10.0.0.1,")
+            ),
+        ),
+        (
+            "results",
+            format!(
+                r#"{{"SourceRecordId":"1","TimeGenerated":"2026-03-12T10:20:30Z","Message":"Retrieve","QueryResults":"{}"}}"#,
+                many("0a1b2c3d-0000-4000-8000-000000000100,")
+            ),
+        ),
+        ("a failed log-in", format!(r#"{{"time":"2026-03-12T10:20:30Z","message":"{}"}}"#, many("FAILED LOGIN:attempts[1] ip["))),
+        ("columns", format!("{}\n{}", many("EVENT_TYPE,AuditData,"), many("1,2,"))),
+        ("open quotes in rows", many("EVENT_TYPE,Audited Time,AuditData\n\"a,\n")),
+        (
+            "queries",
+            format!(
+                r#"{{"EVENT_TYPE":"UniqueQuery","TIMESTAMP":"20260312060402.118","QUERY_IDENTIFIER":"{}"}}"#,
+                many("SELECT (a, FROM WHERE ")
+            ),
+        ),
+    ]
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "it is time itself that is measured")]
+fn hostile_shapes_cost_time_and_space_as_their_size() {
+    let mut bindings: Vec<Value> = FOLDERS
+        .iter()
+        .map(|f| serde_json::from_slice(&fs::read(shared(&format!("samples/{f}/config.json"))).expect("readable")).expect("JSON"))
+        .collect();
+    bindings.extend(["canonical", "o365", "crm-tables"].map(|format| json!({"format": format})));
+    for (name, text) in hostile(400_000) {
+        for binding in &bindings {
+            let real = Real { binding: binding.clone(), value: text.clone().into_bytes(), headers: BTreeMap::new() };
+            let begun = std::time::Instant::now();
+            let out = real.record();
+            // A square of this many bytes, or of its elements, takes minutes.
+            assert!(begun.elapsed().as_secs() < 20, "{name}, {binding}: {:?}", begun.elapsed());
+            assert!(written(&out) <= bound(text.len()), "{name}, {binding}: {} bytes came out of {}", written(&out), text.len());
+        }
+    }
+}
+
+/// The same table as UTF-8 and as Russian Excel saves it.
+#[test]
+fn tables_come_with_marks_and_in_code_pages() {
+    let binding = json!({"format": "zoho", "time_zone": "Europe/Moscow", "time_format": "%d.%m.%Y %H:%M",
+        "column_names": {"Время": "audited_time", "Кто": "done_by", "Модуль": "module", "Действие": "action", "Имя записи": "record_name"}});
+    let table = "Время;Кто;Модуль;Действие;Имя записи\r\n12.03.2026 11:02;a@x.example;Deals;Updated;Поставка №12\r\n\r\n";
+    let cp1251: Vec<u8> = table
+        .chars()
+        .map(|c| match c {
+            'А'..='я' => u8::try_from(u32::from(c) - 0x410 + 0xc0).expect("a letter of the page"),
+            '№' => 0xb9,
+            c => u8::try_from(u32::from(c)).expect("ASCII"),
+        })
+        .collect();
+    let of = |value: &[u8]| Real { binding: binding.clone(), value: value.to_vec(), headers: BTreeMap::new() }.record();
+    let (plain, marked, page) = (of(table.as_bytes()), of(format!("\u{feff}{table}").as_bytes()), of(&cp1251));
+    assert_eq!((&marked.events, &page.events), (&plain.events, &plain.events));
+    let event = &plain.events[0].1;
+    assert_eq!(
+        (event.time.to_string().as_str(), event.action, &event.attrs["record_name"]),
+        ("2026-03-12T08:02:00.000Z", Action::Update, &json!("Поставка №12"))
+    );
+    assert_eq!(plain.rejects, []);
+}
+
+#[test]
+fn the_page_of_formats_is_current() {
+    let page = Command::new(env!("CARGO_BIN_EXE_filin")).args(["adapters", "--markdown"]).output().expect("filin runs");
+    let written = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/adapters.md")).expect("docs/adapters.md");
+    assert_eq!(written, String::from_utf8(page.stdout).expect("UTF-8"), "write it anew: filin adapters --markdown > docs/adapters.md");
+    let json = Command::new(env!("CARGO_BIN_EXE_filin")).args(["adapters", "--json"]).output().expect("filin runs");
+    let all: Value = serde_json::from_slice(&json.stdout).expect("JSON");
+    let formats = all["formats"].as_array().expect("formats");
+    assert_eq!(formats.len(), filin::adapter::FORMATS.len());
+    for format in formats {
+        assert!(format["blind"].as_array().is_some_and(|b| !b.is_empty()), "{}: every source is blind to something", format["name"]);
+        let actions = format["actions"].as_array().expect("actions");
+        assert!(actions.iter().all(|a| a.as_str().and_then(Action::from_word).is_some()), "{}", format["name"]);
+    }
+}
+
+/// What the samples show is claimed in the page.
+#[test]
+fn what_a_source_gives_is_said_of_it() {
+    for real in real() {
+        let name = real.adapter().name();
+        let sight = filin::adapter::sight::of(name);
+        // Of several tables, each has a format of its own.
+        if name == "debezium" {
+            continue;
+        }
+        for (_, event) in real.record().events {
+            assert!(sight.actions.contains(&event.action.as_str()), "{name}: {}", event.action.as_str());
+            let event = written_out(&event);
+            for (key, value) in event.as_object().expect("an object") {
+                let inner = value.as_object().filter(|_| key != "attrs");
+                let fields: Vec<String> = inner.map_or_else(|| vec![key.clone()], |o| o.keys().map(|k| format!("{key}.{k}")).collect());
+                for field in fields {
+                    let known = sight.fields.contains(&field.as_str()) || filin::adapter::sight::ALWAYS.contains(&field.as_str());
+                    assert!(known, "{name} gives {field}");
+                }
+            }
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Debezium: a row before and after its change, with a schema or without, or the row alone with marks (`ExtractNewRecordState`).
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
 use super::MAX_MARK;
@@ -33,7 +35,7 @@ pub(in crate::adapter) struct RowChange {
     /// When the database made the change.
     pub(in crate::adapter) time: Option<Timestamp>,
     /// The row before the change, for tables whose rows change.
-    pub(in crate::adapter) before: Map<String, Value>,
+    pub(in crate::adapter) before: Arc<Map<String, Value>>,
 }
 
 impl Op {
@@ -78,10 +80,10 @@ pub(super) fn change(mut object: Map<String, Value>) -> (Value, RowChange) {
         snapshot: snapshot || op == "r",
         position: source.and_then(position),
         time: source.and_then(|s| rules::epoch(s.get("ts_ms")?)),
-        before: Map::new(),
+        before: Arc::default(),
     };
     match (after, before) {
-        (Some(after @ Value::Object(_)), Some(Value::Object(before))) => (after, RowChange { before, ..change }),
+        (Some(after @ Value::Object(_)), Some(Value::Object(before))) => (after, RowChange { before: Arc::new(before), ..change }),
         (Some(after @ Value::Object(_)), _) => (after, change),
         (_, Some(before)) => (before, change),
         _ => (Value::Null, change),
@@ -108,6 +110,6 @@ pub(super) fn flattened(row: &Map<String, Value>) -> Option<RowChange> {
         snapshot: op == Some("r"),
         position: None,
         time: row.get("__source_ts_ms").and_then(rules::epoch),
-        before: Map::new(),
+        before: Arc::default(),
     })
 }

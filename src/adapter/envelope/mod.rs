@@ -30,8 +30,6 @@ pub(super) struct Marks {
     pub(super) change: Option<RowChange>,
     /// What a relay put beside a list, under names that begin with `_`.
     beside: Vec<(String, Value)>,
-    /// The CloudEvent holds several elements, which share its id.
-    several: bool,
 }
 
 impl Marks {
@@ -61,16 +59,31 @@ impl Marks {
         }
     }
 
+    /// Puts into an element of a list what stands beside it.
+    pub(super) fn put_beside(&self, element: &mut Map<String, Value>) {
+        for (name, value) in &self.beside {
+            element.entry(name.clone()).or_insert_with(|| value.clone());
+        }
+    }
+
+    /// What an element cannot do without, for records whose envelopes are larger than what is in them.
+    pub(super) fn trimmed(&self) -> Self {
+        const NEEDED: &[&str] = &["ce_id", "ce_time", "ce_source"];
+        let needed = self.cloud.iter().filter(|(name, value)| NEEDED.contains(&name.as_str()) && value.len() <= 100);
+        let cloud = needed.map(|(name, value)| (name.clone(), value.clone())).collect();
+        Self { cloud, change: self.change.clone(), beside: Vec::new() }
+    }
+
     /// The table that the element is a row of: by Debezium, or by the relay's mark.
     pub(super) fn table<'a>(&'a self, element: &'a Map<String, Value>) -> Option<&'a str> {
         let marked = ["_table", "__table"].iter().find_map(|name| element.get(*name)?.as_str());
         self.change.as_ref().map(|c| c.table.as_str()).filter(|t| !t.is_empty()).or(marked)
     }
 
-    /// The id of the CloudEvent around an element.
+    /// The id of the CloudEvent around an element; the data may hold several.
     pub(super) fn cloud_id(&self, index: u32) -> Option<String> {
         let id = self.cloud.get("ce_id")?;
-        Some(if self.several { format!("{id}:{index}") } else { id.clone() })
+        Some(if index > 0 { format!("{id}:{index}") } else { id.clone() })
     }
 }
 
@@ -93,12 +106,7 @@ pub(super) fn open<'m>(value: Value, marks: &'m Marks) -> Opened<'m> {
     for _ in 0..MAX_LAYERS {
         let mut object = match value {
             Value::Object(object) => object,
-            Value::Array(items) => {
-                if !marks.cloud.is_empty() {
-                    marks.to_mut().several = true;
-                }
-                return Opened::Many(items, marks);
-            }
+            Value::Array(items) => return Opened::Many(items, marks),
             Value::Null => return Opened::Nothing,
             other => {
                 return Opened::Bad(Fault::new(Code::WrongType, format!("expected an object, found {}", fields::kind(&other))));
@@ -132,13 +140,7 @@ pub(super) fn open<'m>(value: Value, marks: &'m Marks) -> Opened<'m> {
             if !beside.is_empty() {
                 marks.to_mut().beside.extend(beside);
             }
-            if items.len() > 1 && !marks.cloud.is_empty() {
-                marks.to_mut().several = true;
-            }
             return Opened::Many(items, marks);
-        }
-        for (name, value) in &marks.beside {
-            object.entry(name.clone()).or_insert_with(|| value.clone());
         }
         return Opened::Element(object, marks);
     }
