@@ -8,7 +8,7 @@ RELEASE := target/release/filin
 DEBUG := target/debug/filin
 ARGS ?=
 
-.PHONY: run build test check fmt clippy doc deny parts test-clients bench help
+.PHONY: run build test check fmt clippy doc deny parts test-clients test-ui bench help
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -48,6 +48,9 @@ FORCE:
 
 test-clients: parts ## Four ClickHouse clients not written here against the embedded engine
 	tests/clients/run
+
+test-ui: ## The dashboards against Grafana's own types
+	tests/ui/run
 
 bench: ## Figures of BENCHMARKS.md
 	$(CARGO) bench --locked

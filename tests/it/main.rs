@@ -2,6 +2,7 @@
 
 mod adapters;
 mod api;
+mod dashboards;
 mod embedded;
 mod kafka;
 mod layers;

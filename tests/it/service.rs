@@ -157,7 +157,7 @@ impl Drop for Service {
     }
 }
 
-fn request(host: &str, method: &str, path: &str, body: &[u8]) -> (u16, String) {
+pub(crate) fn request(host: &str, method: &str, path: &str, body: &[u8]) -> (u16, String) {
     let mut stream = TcpStream::connect(host).unwrap_or_else(|e| panic!("{host}: {e}"));
     stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a socket");
     let head = format!(
