@@ -425,6 +425,11 @@ impl Adapter {
     /// Takes one raw record, whole: JSON (an object, an array, one a line) or CSV with its header. Adds to `out`.
     pub fn record(&self, raw: &Raw<'_>, out: &mut Normalised) {
         let mut sink = Sink::new(self, raw, out);
+        match Marks::of(raw) {
+            Ok(marks) => sink.marks = marks,
+            // Headers can say that nothing here can be read.
+            Err(fault) => return sink.reject(fault),
+        }
         if raw.value.len() > MAX_RECORD_BYTES {
             let reason = format!("the record has {} bytes, more than {MAX_RECORD_BYTES}", raw.value.len());
             sink.reject(Fault::new(Code::TooLong, reason));
@@ -447,19 +452,13 @@ struct Sink<'a> {
     index: u32,
     /// What the record's headers say of each element.
     marks: Marks,
-    /// Headers can say that nothing here can be read.
-    fault: Option<Fault>,
     /// Bytes of envelopes that were repeated in their elements.
     repeated: usize,
 }
 
 impl<'a> Sink<'a> {
     fn new(adapter: &'a Adapter, raw: &'a Raw<'a>, out: &'a mut Normalised) -> Self {
-        let (marks, fault) = match Marks::of(raw) {
-            Ok(marks) => (marks, None),
-            Err(fault) => (Marks::default(), Some(fault)),
-        };
-        Self { inner: &adapter.0, raw, out, index: 0, marks, fault, repeated: 0 }
+        Self { inner: &adapter.0, raw, out, index: 0, marks: Marks::default(), repeated: 0 }
     }
 
     fn blank(&mut self) {
@@ -528,7 +527,7 @@ impl<'a> Sink<'a> {
 
     /// Takes the next element, whatever it is.
     fn value(&mut self, value: Value, size: usize) {
-        if let Some(fault) = self.fault.clone().map_or_else(|| shallow(&value).err(), Some) {
+        if let Err(fault) = shallow(&value) {
             self.reject(fault);
             return;
         }

@@ -248,9 +248,6 @@ impl<'a> Payload<'a> {
         let mfa = methods.split(|c: char| !c.is_ascii_alphanumeric()).any(|m| matches!(m, "mfa" | "otp" | "2fa" | "totp")).then_some(true);
         let auth = Auth { method: self.0.owned("LoginType"), mfa, mfa_method: None };
         event.auth = Some(auth).filter(|a| *a != Auth::default());
-        if let Some(place) = &mut event.client {
-            place.version = self.0.owned("ClientVersion");
-        }
     }
 
     fn file(self, event: &mut Event) {

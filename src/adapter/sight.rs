@@ -218,7 +218,6 @@ pub fn of(format: &str) -> Sight {
                 "client.user_agent",
                 "client.device",
                 "client.app",
-                "client.version",
                 "client.country",
                 "client.tls",
                 "auth.method",

@@ -10,6 +10,7 @@ mod explain;
 mod known;
 mod lines;
 mod normalise;
+mod place;
 mod push;
 mod replay;
 mod run;

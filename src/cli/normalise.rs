@@ -13,7 +13,7 @@ use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::Usage;
+use super::{Usage, place};
 use crate::{
     adapter::{self, Adapter, Binding, Decoder, Normalised},
     event::Timestamp,
@@ -98,7 +98,7 @@ pub(super) fn adapter(format: &str, binding: Option<&Path>) -> Result<Adapter, U
     let mut binding = entry(value, format).map_err(told)?;
     binding["format"] = format.into();
     Binding::read(&binding).and_then(Adapter::open).map_err(|e| match e {
-        adapter::Error::Binding(e) => told(e),
+        adapter::Error::Binding(e) => told(place::located(&text, &e)),
         other => wrong(other),
     })
 }

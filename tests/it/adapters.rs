@@ -406,8 +406,11 @@ impl Harm {
 #[test]
 fn spoiled_real_records_do_no_harm() {
     let cases = (prop::sample::select(real()), prop::collection::vec(harm(), 1..6));
-    let mut runner =
-        proptest::test_runner::TestRunner::new(ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfig::default() });
+    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
+        cases: ProptestConfig::default().cases.max(4000),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    });
     let run = runner.run(&cases, |(mut real, harms)| {
         harms.iter().for_each(|harm| harm.on(&mut real.value));
         let out = real.record();
@@ -645,6 +648,20 @@ fn normalise_says_what_is_wrong_with_its_usage() {
         assert_eq!((code, out.as_str()), (Some(2), ""), "{err}");
         assert!(err.contains(expected), "{err}");
     }
+    let mapping = [
+        "[mapping]",
+        "time = 'at'",
+        "actor.id = 'who'",
+        "[mapping.action]",
+        "path = 'verb'",
+        "[mapping.action.values]",
+        "open = 'view'",
+        "get = 'veiw'",
+    ];
+    fs::write(binding, mapping.join("\n")).expect("writable");
+    let (code, _, err) = normalise(&["--format", "mapping", "--binding", binding], "");
+    assert_eq!(code, Some(2));
+    assert!(err.contains("line 8: mapping.action.values.get: \"veiw\" is no word of action"), "{err}");
     fs::write(binding, "[[bindings]]\ntopic = \"raw\"\nformat = \"canonical\"\ntenant = \"acme\"\n").expect("writable");
     let event = r#"{"id":"1","time":"2026-03-01","source":"crm","actor":{"id":"a"},"action":"view"}"#;
     let (code, out, _) = normalise(&["--format", "canonical", "--binding", binding], event);

@@ -16,8 +16,8 @@ const STRUCTURED: &str = "application/cloudevents";
 /// # Errors
 /// When the value is in a format other than JSON.
 pub(super) fn binary(raw: &Raw<'_>) -> Result<BTreeMap<String, String>, Fault> {
-    // Nearly all records: no look at the rest.
-    if raw.headers.is_empty() {
+    // Nearly all records, and tombstones: no look at the rest.
+    if raw.headers.is_empty() || raw.value.is_empty() {
         return Ok(BTreeMap::new());
     }
     let content_type = raw.headers.get("content-type").map(|t| t.trim().to_ascii_lowercase());
@@ -37,7 +37,7 @@ pub(super) fn binary(raw: &Raw<'_>) -> Result<BTreeMap<String, String>, Fault> {
     });
     let attributes = kept(attributes);
     let is_json = media.is_none_or(|m| m.is_empty() || m.ends_with("/json") || m.ends_with("+json") || m.starts_with("text/"));
-    if !attributes.is_empty() && !is_json && !raw.value.is_empty() {
+    if !attributes.is_empty() && !is_json {
         let media = media.unwrap_or_default();
         return Err(Fault::new(Code::BadValue, format!("content-type: the data of the CloudEvent is {media:?}, not JSON")));
     }
