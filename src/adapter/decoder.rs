@@ -7,6 +7,9 @@ use serde_json::Value;
 
 use super::{Adapter, Code, Fault, Normalised, Raw, Sink, document::Document, table::Table};
 
+/// What some programs put before UTF-8.
+const BOM: &[u8] = b"\xef\xbb\xbf";
+
 /// Takes the lines of one file or stream, in order. What a line completes is numbered from 0 within that line, so (line, index) is
 /// the place of an event whatever its layout; a row or document that spans lines is complete at its last one.
 pub struct Decoder {
@@ -56,7 +59,7 @@ impl State {
 
 /// Takes a record that came whole.
 pub(super) fn whole(adapter: &Adapter, bytes: &[u8], sink: &mut Sink<'_>) {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii();
+    let bytes = bytes.strip_prefix(BOM).unwrap_or(bytes).trim_ascii();
     if bytes.is_empty() {
         sink.blank();
         return;
@@ -82,12 +85,15 @@ pub(super) fn whole(adapter: &Adapter, bytes: &[u8], sink: &mut Sink<'_>) {
             sink.too_many();
             return;
         }
-        feed(adapter, &mut state, line.strip_suffix(b"\r").unwrap_or(line), sink);
+        feed(adapter, &mut state, line, sink);
     }
     state.end(sink);
 }
 
 fn feed(adapter: &Adapter, state: &mut State, line: &[u8], sink: &mut Sink<'_>) {
+    // Files put together bring a mark each; lines of Windows end with more than a line's end.
+    let line = line.strip_prefix(BOM).unwrap_or(line);
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
     if let State::Start = state {
         let text = line.trim_ascii();
         let Some(&first) = text.first() else {

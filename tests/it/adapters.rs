@@ -542,8 +542,18 @@ fn tables_come_with_marks_and_in_code_pages() {
         })
         .collect();
     let of = |value: &[u8]| Real { binding: binding.clone(), value: value.to_vec(), headers: BTreeMap::new() }.record();
+    let lines = |bytes: &[u8]| {
+        let (mut out, mut decoder) =
+            (Normalised::default(), Real { binding: binding.clone(), value: vec![], headers: BTreeMap::new() }.adapter().decoder());
+        bytes.split(|&b| b == b'\n').for_each(|line| decoder.line(line, &mut out));
+        decoder.end(&mut out);
+        out
+    };
     let (plain, marked, page) = (of(table.as_bytes()), of(format!("\u{feff}{table}").as_bytes()), of(&cp1251));
     assert_eq!((&marked.events, &page.events), (&plain.events, &plain.events));
+    // Two files put together.
+    let twice = lines(format!("\u{feff}{table}\u{feff}{table}").as_bytes());
+    assert!(twice.events.iter().map(|(_, e)| e).eq([&plain.events[0].1; 2]), "{twice:?}");
     let event = &plain.events[0].1;
     assert_eq!(
         (event.time.to_string().as_str(), event.action, &event.attrs["record_name"]),

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-/// Where a list stands: `records` of Event Hubs and SOQL, `results` of HubSpot, `list` of EspoCRM, `value` of OData, and so on.
+/// Where a list stands: `records` of Event Hubs and SOQL, `results` of HubSpot, `list` of EspoCRM, and so on.
 const PATHS: &[&[&str]] = &[
     &["records"],
     &["results"],
@@ -12,11 +12,10 @@ const PATHS: &[&[&str]] = &[
     &["result", "items"],
     &["result"],
     &["list"],
-    &["items"],
-    &["value"],
     &["audit_log"],
-    &["cdrs"],
 ];
+/// OData's list has a name that records use themselves; what stands beside it has none.
+const ODATA: (&str, &str) = ("@odata.context", "value");
 /// Fields of a record; what has one of them is no page.
 const RECORD: &[&str] = &["id", "Id", "ID", "action", "EVENT_TYPE", "event", "Event", "_id", "uniqueid"];
 
@@ -25,7 +24,8 @@ pub(super) fn items(object: &mut Map<String, Value>) -> Option<Vec<Value>> {
     if RECORD.iter().any(|name| object.contains_key(*name)) {
         return None;
     }
-    for path in PATHS {
+    let odata = object.contains_key(ODATA.0).then_some([ODATA.1]);
+    for path in odata.iter().map(|path| &path[..]).chain(PATHS.iter().copied()) {
         let (last, above) = path.split_last()?;
         let mut level = Some(&mut *object);
         for name in above {
