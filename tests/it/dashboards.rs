@@ -3,6 +3,7 @@
 mod deploy;
 mod expand;
 mod lint;
+mod prometheus;
 mod rules;
 mod sql;
 
@@ -110,7 +111,7 @@ impl Dashboard {
 fn series() -> BTreeSet<String> {
     let controls: Vec<&str> = control::ALL.iter().map(|c| c.id).collect();
     let labels = Labels { controls: &controls, severities: &["low", "medium", "high", "critical"], reasons: &["bad_json"] };
-    let metrics = Metrics::new(&prometheus::Registry::new(), &labels);
+    let metrics = Metrics::new(&::prometheus::Registry::new(), &labels);
     metrics.start_routes(&["/v1/events"]);
     let lines = metrics.text();
     let samples = lines.lines().filter(|line| !line.starts_with('#'));

@@ -189,3 +189,22 @@ fn safeguards_and_coverage_know_every_control() {
     let rows = captures(r"\('(S\d+)', ", &safeguards);
     assert_eq!(rows, (1..=10).map(|n| format!("S{n}")).collect::<Vec<_>>());
 }
+
+/// Five questions, each in three steps at most, over dashboards and panels that are there.
+#[test]
+fn the_analyst_s_page_leads_somewhere() {
+    let page = text("docs/analyst.md");
+    let all = Dashboard::all();
+    let title = |d: &Dashboard| word(&d.0, "title").trim_start_matches("Filin: ").to_lowercase();
+    let known: BTreeSet<String> =
+        all.iter().flat_map(|d| d.panels().map(|p| word(p, "title").to_lowercase()).chain([title(d)]).collect::<Vec<_>>()).collect();
+    let questions: Vec<&str> = page.split("\n## ").skip(1).collect();
+    assert_eq!(questions.len(), 5);
+    for question in questions {
+        let steps = captures(r"(?m)^(\d)\. ", question);
+        assert!((1..=3).contains(&steps.len()), "{question}");
+        for name in captures(r"\*\*([^*]+)\*\*", &question.replace('\n', " ").replace("   ", " ")) {
+            assert!(known.contains(&name.to_lowercase()), "there is no {name}");
+        }
+    }
+}
