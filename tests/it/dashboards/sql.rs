@@ -62,7 +62,15 @@ fn misfit(panel: &Value, answer: &Answer) -> Option<String> {
         "timeseries" => {
             let (first, values) = kinds.split_first()?;
             let ascending = answer.rows.is_sorted_by(|a, b| a[0].as_str() <= b[0].as_str());
-            !is_time(first) || answer.columns[0].name != "time" || numbers == 0 || texts > 1 || numbers + texts < values.len() || !ascending
+            // Grafana leaves this name out of the legend: a series goes by its label, and overrides by name find it.
+            let unnamed = answer.columns.iter().all(|c| !is_number(&c.kind) || c.name == "Value");
+            (texts == 1) != unnamed
+                || !is_time(first)
+                || answer.columns[0].name != "time"
+                || numbers == 0
+                || texts > 1
+                || numbers + texts < values.len()
+                || !ascending
         }
         "stat" => answer.rows.len() > 1 || kinds.len() != 1 || numbers != 1,
         "bargauge" => kinds.len() != 2 || kinds[0] != "String" || !is_number(kinds[1]),
@@ -75,10 +83,12 @@ fn misfit(panel: &Value, answer: &Answer) -> Option<String> {
 /// Names in overrides and links that are no columns.
 fn strangers(panel: &Value, answer: &Answer) -> Vec<String> {
     let column = |name: &str| answer.columns.iter().any(|c| c.name == name);
-    // Labels of a time series become names: those are values.
-    let labelled = panel["type"] == "timeseries" && answer.columns.iter().any(|c| c.kind == "String");
+    // Series go by their label; an alert of each severity there need not be.
+    let labels = answer.columns.iter().position(|c| panel["type"] == "timeseries" && c.kind == "String");
+    let severity = |name: &str| ["critical", "high", "medium", "low"].contains(&name);
+    let label = |name: &str| labels.is_some_and(|at| severity(name) || answer.rows.iter().any(|row| row[at] == name));
     let overridden = list(&panel["fieldConfig"], "overrides").map(|o| word(&o["matcher"], "options").to_owned());
-    let mut found: Vec<String> = overridden.filter(|name| !labelled && !column(name)).collect();
+    let mut found: Vec<String> = overridden.filter(|name| !label(name) && !column(name)).collect();
     let field = regex::Regex::new(r"\$\{__data\.fields\.(\w+)\}").expect("a pattern");
     let text = panel["fieldConfig"].to_string();
     found.extend(field.captures_iter(&text).map(|c| c[1].to_owned()).filter(|name| !column(name)));
