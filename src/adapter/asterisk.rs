@@ -68,7 +68,8 @@ impl Format for Asterisk {
         let (cdr, rest) = renamed(element);
         let row = Row(&cdr);
         let time = row.local_time(if row.has("start") { "start" } else { "calldate" }, around.binding)?;
-        let uniqueid = row.required("uniqueid")?;
+        // Not every exchange writes it.
+        let uniqueid = row.id("uniqueid").unwrap_or_default();
         let id = match row.id("sequence") {
             Some(sequence) => format!("cdr:{uniqueid}:{sequence}"),
             None => format!("cdr:{uniqueid}:{}", rules::row_hash(&cdr)),
@@ -84,7 +85,7 @@ impl Format for Asterisk {
             number: ends.number,
             talk_s: row.count("billsec"),
             unanswered: disposition.filter(|d| d != "ANSWERED"),
-            conversation: row.id("linkedid").or(Some(uniqueid)),
+            conversation: row.id("linkedid").or(Some(uniqueid)).filter(|id| !id.is_empty()),
         };
         let mut event = leg.event(around.binding);
         event.attrs.extend(rules::attrs(rest));

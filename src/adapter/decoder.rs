@@ -5,7 +5,7 @@ use std::fmt;
 use serde::de::{Deserializer, SeqAccess, Visitor};
 use serde_json::Value;
 
-use super::{Adapter, Code, Fault, Normalised, Raw, Sink, document::Document, table::Table};
+use super::{Adapter, Code, Fault, Normalised, Raw, document::Document, sink::Sink, table::Table};
 
 /// What some programs put before UTF-8.
 const BOM: &[u8] = b"\xef\xbb\xbf";
@@ -164,22 +164,15 @@ fn array(line: &[u8], sink: &mut Sink<'_>) {
     const TOO_MANY: &str = "too many elements";
     let mut json = serde_json::Deserializer::from_slice(line);
     if let Err(e) = json.deserialize_seq(Elements(sink, line.len())).and_then(|()| json.end()) {
-        let fault = match e.to_string() {
-            text if text.starts_with(TOO_MANY) => {
-                Fault::new(Code::TooMany, format!("the record has more than {} elements: the rest is not read", super::MAX_ELEMENTS))
-            }
-            text => {
-                let fault = unreadable(line, &e);
-                Fault {
-                    reason: if fault.code == Code::BadJson {
-                        format!("from here on the array cannot be read: {text}")
-                    } else {
-                        fault.reason
-                    },
-                    ..fault
-                }
-            }
-        };
+        let text = e.to_string();
+        if text.starts_with(TOO_MANY) {
+            sink.too_many();
+            return;
+        }
+        let mut fault = unreadable(line, &e);
+        if fault.code == Code::BadJson {
+            fault.reason = format!("from here on the array cannot be read: {text}");
+        }
         sink.reject(fault);
     }
 }

@@ -20,13 +20,17 @@ pub(super) fn open(_binding: &Binding) -> Result<Box<dyn Format>, Error> {
 
 impl Format for Dynamics {
     fn event(&self, element: Map<String, Value>, around: &Around<'_>, _notes: &mut Notes<'_>) -> Result<Option<Event>, Fault> {
-        let element = o365::unwrapped(element)?;
-        let row = Activity(Row(&element));
-        let mut event = if row.0.has("auditid") { row.audited(around.binding)? } else { row.activity(around.binding)? };
-        rules::finish(&mut event);
-        event.attrs = rules::attrs(element);
-        Ok(Some(event))
+        event(o365::unwrapped(element)?, around.binding).map(Some)
     }
+}
+
+/// The event of a record, which may also have come among those of Microsoft 365.
+pub(super) fn event(element: Map<String, Value>, binding: &Binding) -> Result<Event, Fault> {
+    let row = Activity(Row(&element));
+    let mut event = if row.0.has("auditid") { row.audited(binding)? } else { row.activity(binding)? };
+    rules::finish(&mut event);
+    event.attrs = rules::attrs(element);
+    Ok(event)
 }
 
 #[derive(Clone, Copy)]

@@ -24,7 +24,7 @@ impl Format for FreeSwitch {
         let empty = Map::new();
         let row = Row(&element);
         let variables = row.object("variables").ok_or_else(|| Fault::missing("variables"))?;
-        let flow = row.list("callflow").first().and_then(Value::as_object).map(Row);
+        let flow = row.list("callflow").first().and_then(Value::as_object).map(Row).or_else(|| row.object("callflow"));
         let profile = flow.and_then(|f| f.object("caller_profile")).unwrap_or(Row(&empty));
         let times = flow.and_then(|f| f.object("times"));
         let time = variables.epoch("start_uepoch").or_else(|| variables.epoch("start_epoch")).or_else(|| times?.epoch("created_time"));

@@ -22,6 +22,7 @@ mod dynamics365;
 mod envelope;
 mod espocrm;
 mod fields;
+mod formats;
 mod freeswitch;
 mod hubspot;
 mod mango;
@@ -37,6 +38,7 @@ mod salesforce_elf;
 mod salesforce_rtem;
 mod salesforce_setup_audit;
 pub mod sight;
+mod sink;
 mod suitecrm;
 mod table;
 mod telephony;
@@ -52,7 +54,10 @@ use serde_json::{Map, Value};
 
 pub use binding::Binding;
 pub use decoder::Decoder;
-use envelope::{Marks, Op, Opened};
+use envelope::{Marks, Op};
+use formats::known;
+pub use formats::{FORMATS, Known, names};
+use sink::Sink;
 
 use crate::event::{Date, Event, Timestamp, words};
 
@@ -60,14 +65,8 @@ use crate::event::{Date, Event, Timestamp, words};
 const GENERIC: &str = "generic";
 /// The longest raw record that is read, bytes.
 pub const MAX_RECORD_BYTES: usize = 16 << 20;
-/// The most elements of one raw record.
-const MAX_ELEMENTS: u32 = 200_000;
 /// The deepest JSON: a record of the log wraps it some levels deeper and must be readable again.
 const MAX_DEPTH: usize = 64;
-/// So many bytes of envelopes are repeated in the elements of any record.
-const MAX_REPEATED: usize = 256 << 10;
-/// How deep lists may stand in envelopes: an array of pages of records.
-const MAX_NESTED: usize = 3;
 /// How far ahead of the clock an event's time may lie: clocks differ.
 const MAX_AHEAD_MS: i64 = 10 * 60_000;
 
@@ -85,98 +84,6 @@ pub enum Error {
     /// The binding says something that the format cannot use.
     #[error("binding: {0}")]
     Binding(String),
-}
-
-/// A format that can be read.
-#[derive(Clone, Copy)]
-pub struct Known {
-    /// Its name in bindings and on the command line.
-    pub name: &'static str,
-    /// Another name that is understood.
-    pub alias: Option<&'static str>,
-    /// What it is, in a line.
-    pub about: &'static str,
-    /// A row that holds this cell is the header of a CSV file; none: the format is JSON only.
-    pub csv_header: Option<&'static str>,
-    /// Columns of a CSV file that has no header, where the binding gives none; the last ones may be missing.
-    columns: &'static [&'static str],
-    open: fn(&Binding) -> Result<Box<dyn Format>, Error>,
-}
-
-impl Known {
-    /// Whether its records may be rows of CSV.
-    pub fn reads_csv(&self) -> bool {
-        self.csv_header.is_some() || !self.columns.is_empty()
-    }
-
-    /// A format of JSON records.
-    const fn json(name: &'static str, about: &'static str, open: fn(&Binding) -> Result<Box<dyn Format>, Error>) -> Self {
-        Self { name, alias: None, about, csv_header: None, columns: &[], open }
-    }
-
-    const fn also(self, alias: &'static str) -> Self {
-        Self { alias: Some(alias), ..self }
-    }
-
-    /// Also CSV, with a header that holds this cell.
-    const fn csv(self, marker: &'static str) -> Self {
-        Self { csv_header: Some(marker), ..self }
-    }
-
-    /// Also CSV without a header.
-    const fn headless(self, columns: &'static [&'static str]) -> Self {
-        Self { columns, ..self }
-    }
-}
-
-/// Formats that can be read.
-pub static FORMATS: &[Known] = &[
-    Known::json("canonical", "Filin's own events: NDJSON, a JSON object or an array of them", canonical::open),
-    Known::json("o365", "Microsoft 365 unified audit log: JSON records, or the CSV export with its AuditData column", o365::open)
-        .csv("AuditData"),
-    Known::json("salesforce-elf", "Salesforce event log files: CSV with header, or a JSON object a row", salesforce_elf::open)
-        .csv("EVENT_TYPE"),
-    Known::json(
-        "salesforce-rtem",
-        "Salesforce Real-Time Event Monitoring: CometD messages, Pub/Sub payloads, storage objects",
-        salesforce_rtem::open,
-    ),
-    Known::json("salesforce-setup-audit", "Salesforce Setup Audit Trail: rows of the SetupAuditTrail object", salesforce_setup_audit::open),
-    Known::json(
-        "dynamics365",
-        "Microsoft Dynamics 365 / Dataverse: Sentinel activity, Purview records, rows of the audit table",
-        dynamics365::open,
-    )
-    .csv("AuditData"),
-    Known::json("hubspot", "HubSpot account activity: audit logs, log-ins, security activity", hubspot::open),
-    Known::json("amocrm", "amoCRM / Kommo: events, call notes, webhooks", amocrm::open),
-    Known::json("bitrix24", "Bitrix24: event log, CRM history, calls, webhooks", bitrix24::open),
-    Known::json("espocrm", "EspoCRM: history of actions and log-ins, exports, webhooks", espocrm::open),
-    Known::json("suitecrm", "SuiteCRM / SugarCRM: tracker, audit tables, calls, failed log-ins", suitecrm::open),
-    Known::json("zoho", "Zoho CRM audit log: its CSV, or JSON rows", zoho::open).csv("Audited Time"),
-    Known::json("odoo", "Odoo with the auditlog module: its log with lines, log-ins", odoo::open).also("odoo-auditlog"),
-    Known::json("1c", "1C registration journal, as exporters write it in JSON", onec::open).also("1c-eventlog"),
-    Known::json("asterisk", "Asterisk call detail records: Master.csv, manager events, cdr tables", asterisk::open)
-        .also("asterisk-cdr")
-        .headless(asterisk::COLUMNS),
-    Known::json("freeswitch", "FreeSWITCH mod_json_cdr", freeswitch::open).also("freeswitch-json-cdr"),
-    Known::json("mango", "Mango Office: summaries of calls", mango::open),
-    Known::json("nginx", "Web access log of a self-hosted CRM, JSON", nginx::open).also("nginx-json"),
-    Known::json("cloudevents", "Filin's own events as the data of CloudEvents, structured or binary", canonical::open_cloudevents),
-    Known::json("debezium", "Several tables in one topic: the binding's tables name the format of each", debezium::open),
-    Known::json("crm-tables", "A CRM's own tables through Debezium: rows made, changed, deleted", crm_tables::open),
-    Known::json("mapping", "A CRM that is not in this list, described in the binding", mapping::open),
-];
-
-/// Names of the formats that can be read, and then their other names.
-pub fn names() -> Vec<&'static str> {
-    FORMATS.iter().map(|f| f.name).chain(FORMATS.iter().filter_map(|f| f.alias)).collect()
-}
-
-/// The format of a name.
-fn known(name: &str) -> Result<&'static Known, Error> {
-    let found = FORMATS.iter().find(|f| f.name == name || f.alias == Some(name));
-    found.ok_or_else(|| Error::UnknownFormat { given: name.to_owned(), known: FORMATS.iter().map(|f| f.name).collect() })
 }
 
 /// A format as its source speaks it. Clones share everything.
@@ -441,130 +348,6 @@ impl Adapter {
     /// Takes the lines of one file or stream.
     pub fn decoder(&self) -> Decoder {
         Decoder::new(self.clone())
-    }
-}
-
-/// Where elements of one record go, each under its number.
-struct Sink<'a> {
-    inner: &'a Inner,
-    raw: &'a Raw<'a>,
-    out: &'a mut Normalised,
-    index: u32,
-    /// What the record's headers say of each element.
-    marks: Marks,
-    /// Bytes of envelopes that were repeated in their elements.
-    repeated: usize,
-}
-
-impl<'a> Sink<'a> {
-    fn new(adapter: &'a Adapter, raw: &'a Raw<'a>, out: &'a mut Normalised) -> Self {
-        Self { inner: &adapter.0, raw, out, index: 0, marks: Marks::default(), repeated: 0 }
-    }
-
-    fn blank(&mut self) {
-        self.out.skipped += 1;
-    }
-
-    fn reject(&mut self, fault: Fault) {
-        self.out.rejects.push(Reject { index: self.index, code: fault.code, reason: fault.reason });
-        self.index += 1;
-    }
-
-    /// False when no more are taken.
-    fn open(&self) -> bool {
-        self.index < MAX_ELEMENTS
-    }
-
-    /// The rest is too much.
-    fn too_many(&mut self) {
-        let reason = format!("the record has more than {MAX_ELEMENTS} elements: the rest is not read");
-        self.reject(Fault::new(Code::TooMany, reason));
-    }
-
-    /// Takes the next element, which has so many bytes or less.
-    fn element(&mut self, element: Map<String, Value>, size: usize, marks: &Marks) {
-        match self.inner.format.split(element) {
-            Split::One(element) => self.one(element, size, marks),
-            Split::Many(elements) => {
-                for element in elements {
-                    if !self.open() {
-                        self.too_many();
-                        return;
-                    }
-                    self.one(element, size, marks);
-                }
-            }
-        }
-    }
-
-    fn one(&mut self, element: Map<String, Value>, size: usize, marks: &Marks) {
-        let complained = self.out.complaints.len();
-        let mut notes = Notes { index: self.index, complaints: &mut self.out.complaints };
-        let around = Around { binding: &self.inner.binding, raw: self.raw, marks, index: self.index };
-        let inserted = marks.change.as_ref().is_none_or(|c| c.op == Op::Create);
-        let event = match inserted || self.inner.format.rows_change(marks) {
-            true => self.inner.format.event(element, &around, &mut notes),
-            false => Ok(None),
-        };
-        let bounded = event.and_then(|event| match event {
-            Some(mut event) => {
-                marks.keep(&mut event);
-                bound::bound(&mut event, size + marks.size(), &mut notes).map(|()| Some(event))
-            }
-            None => Ok(None),
-        });
-        match bounded {
-            Ok(event) => {
-                self.out.events.extend(event.map(|e| (self.index, e)));
-                self.index += 1;
-            }
-            Err(fault) => {
-                self.out.complaints.truncate(complained);
-                self.reject(fault);
-            }
-        }
-    }
-
-    /// Takes the next element, whatever it is.
-    fn value(&mut self, value: Value, size: usize) {
-        if let Err(fault) = shallow(&value) {
-            self.reject(fault);
-            return;
-        }
-        let marks = std::mem::take(&mut self.marks);
-        self.unpack(value, size, &marks, MAX_NESTED);
-        self.marks = marks;
-    }
-
-    /// Opens the envelopes around a value; lists may stand in lists, `levels` deep.
-    fn unpack(&mut self, value: Value, size: usize, marks: &Marks, levels: usize) {
-        match envelope::open(value, marks) {
-            Opened::Element(mut element, marks) => {
-                // A large envelope around many small elements must not come out many times as large as it went in.
-                self.repeated = self.repeated.saturating_add(marks.size());
-                let trimmed = (self.repeated > MAX_REPEATED.max(4 * size)).then(|| marks.trimmed());
-                let marks = trimmed.as_ref().unwrap_or(&marks);
-                marks.put_beside(&mut element);
-                self.element(element, size, marks);
-            }
-            Opened::Nothing => {
-                self.blank();
-                self.index += 1;
-            }
-            Opened::Bad(fault) => self.reject(fault),
-            Opened::Many(..) if levels == 0 => {
-                self.reject(Fault::new(Code::WrongType, "expected an object, found an array"));
-            }
-            Opened::Many(values, marks) => {
-                for value in values {
-                    if !self.open() {
-                        self.too_many();
-                        return;
-                    }
-                    self.unpack(value, size, &marks, levels - 1);
-                }
-            }
-        }
     }
 }
 

@@ -3,7 +3,7 @@
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
 
-use super::{Around, Binding, Code, Error, Fault, Format, Notes, fields, rules};
+use super::{Around, Binding, Code, Error, Fault, Format, Notes, dynamics365, fields, rules};
 use crate::event::{Action, Actor, ActorKind, Auth, Change, Event, Object, ObjectType, Outcome, Place, Query};
 
 struct O365;
@@ -16,6 +16,9 @@ impl Format for O365 {
     fn event(&self, element: Map<String, Value>, around: &Around<'_>, _notes: &mut Notes<'_>) -> Result<Option<Event>, Fault> {
         let element = unwrapped(element)?;
         let row = Row(&element);
+        if row.text("Workload") == Some("CRM") {
+            return dynamics365::event(element, around.binding).map(Some);
+        }
         let id = row.required("Id")?;
         let operation = row.required("Operation")?;
         let stated = row.text("CreationTime");

@@ -3,7 +3,7 @@ mod formats;
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::*;
+use super::{sink::MAX_ELEMENTS, *};
 
 fn record(format: &str, text: impl AsRef<[u8]>) -> Normalised {
     let mut out = Normalised::default();

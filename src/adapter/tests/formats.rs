@@ -163,6 +163,15 @@ fn dynamics_messages() {
 }
 
 #[test]
+fn dynamics_comes_among_records_of_microsoft_365() {
+    let record = json!({"Id": "2", "CreationTime": "2026-03-12T10:22:05", "Workload": "CRM", "RecordType": 21, "Operation": "CrmDefaultActivity",
+        "UserId": "a@x.example", "Message": "RetrieveMultiple", "EntityName": "contact"});
+    let of = |format: &str| normalised(&json!({"format": format}), &record);
+    assert_eq!(of("o365"), of("dynamics365"));
+    assert_eq!((of("o365").events[0].1.source.as_str(), of("o365").events[0].1.action.as_str()), ("dynamics365", "list"));
+}
+
+#[test]
 fn hubspot_activities() {
     let audit = |fields: Value, expected: Value| {
         let common = json!({"id": "1", "occurredAt": "2026-03-12T08:00:00Z", "actingUser": {"userId": 7, "userEmail": "a@x.example"}});
@@ -500,6 +509,18 @@ fn calls_of_exchanges() {
         json!({"actor": {"id": "ext:9"}, "call": {"direction": "in", "number": "+4915112345678", "duration_s": 88}}),
     );
     mango(json!({"_path": "/events/call"}), Value::Null);
+    // The shortest order of columns, without identity; an older switch, whose flow is no list.
+    let short = r#""","101","89165550123","c","","SIP/101-1","","","","2026-03-12 11:30:00","","2026-03-12 11:30:09",9,0,"BUSY","3""#;
+    let adapter = Adapter::open(Binding::read(&json!({"format": "asterisk", "time_zone": "UTC"})).expect("a binding")).expect("a format");
+    let mut out = Normalised::default();
+    adapter.record(&Raw::from(short.as_bytes()), &mut out);
+    assert!(out.events[0].1.id.starts_with("cdr::"), "{out:?}");
+    check(
+        "freeswitch",
+        json!({"variables": {"uuid": "u", "billsec": "5"}, "callflow": {"times": {"created_time": "1773307000250000"},
+            "caller_profile": {"username": "101", "destination_number": "102"}}}),
+        json!({"id": "cdr:u", "action": "call", "channel": "telephony", "actor": {"id": "u-17"}, "call": {"duration_s": 5}}),
+    );
     // Legs of one conversation can be told from calls of their own.
     let row = json!({"start": "2026-03-12 11:30:00", "uniqueid": "1.2", "linkedid": "1.1", "sequence": "8", "src": "101", "dst": "102"});
     let out = normalised(&json!({"format": "asterisk", "time_zone": "UTC"}), &row);
