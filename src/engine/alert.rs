@@ -12,7 +12,7 @@ use super::{
     day::Day,
     detector::{self, DETECTORS, FAMILIES, HURDLE, RULE},
     episode::Claim,
-    explain::{self, Detector, Facts, Finding, Usual},
+    explain::{self, Detector, Facts, Family, Finding, Usual},
     manager::{Baseline, Episode},
     math::{count, number},
     people::Person,
@@ -61,6 +61,11 @@ impl Case {
 
     fn is_spoken(&self, bits: u64) -> bool {
         number(bits) >= SPOKEN * number(self.bits)
+    }
+
+    /// Whether a family is told of in words.
+    pub(super) fn names(&self, family: Family) -> bool {
+        self.spoken().any(|f| f == family as usize)
     }
 
     fn spoken(&self) -> impl Iterator<Item = usize> {

@@ -137,7 +137,7 @@ fn close_class(class: &mut Class, roster: &mut Roster, pairs: &[(usize, usize)],
     for pair in pairs {
         let (day, base) = day(roster, *pair);
         let (n, warm) = (base.hurdle.days(), base.drift.warm());
-        learned.extend(learn(day, base, &common).map(|l| (day.post.role.clone(), l)));
+        learned.extend(learn(day, base, &common, terms).map(|l| (day.post.role.clone(), l)));
         if n >= 5.0 && day.events >= 3 && index >= 10 {
             for k in 0..if warm { RULE } else { HURDLE } {
                 class.histograms[k].add(day.r[k]);
@@ -153,9 +153,10 @@ fn close_class(class: &mut Class, roster: &mut Roster, pairs: &[(usize, usize)],
             day.evidence.clear();
         }
         let (date, in_class, bin, incident) = (day.date, day.class, budget::bin(day.peak), day.incident);
+        let extreme = terms.robust && day.peak >= class.theta[2];
         let manager = roster.change(pair.0);
         manager.stale();
-        if !incident {
+        if !incident && !extreme {
             peaks.push(bin);
             manager.calibrate(date, in_class, bin);
         }
@@ -168,13 +169,16 @@ fn close_class(class: &mut Class, roster: &mut Roster, pairs: &[(usize, usize)],
 }
 
 /// A manager learns their day, unless it says too little; returns what role and class learn from it.
-fn learn(day: &Day, base: &mut Baseline, common: &[f64; SLOW]) -> Option<Learned> {
+fn learn(day: &Day, base: &mut Baseline, common: &[f64; SLOW], terms: &Terms) -> Option<Learned> {
     let worthy = worthy(day, base);
     let expected = base.take_expected()?;
     let suspicious = day.s[..RULE].iter().any(|s| *s > SUSPICIOUS);
     let weight = if suspicious { 0.15 } else { 1.0 };
     let learned = worthy.then(|| base.hurdle.learn(&expected.hurdle, &day.x, weight));
     base.drift.close(&expected.drift, &day.x, common, worthy.then_some(weight));
+    for j in (0..SLOW).filter(|j| terms.drip_restart && day.told >> j & 1 == 1) {
+        base.drift.reset(j);
+    }
     learned.map(|l| Learned { slow: drift::series(&day.x), ..l })
 }
 

@@ -58,6 +58,8 @@ pub(super) struct Day {
     /// Per detector the greatest whole nat that was signalled.
     #[serde(with = "sparse")]
     pub(super) signalled: [u8; DETECTORS],
+    /// Drifts that an alert of this day named: a bit each.
+    pub(super) told: u8,
     pub(super) touched: Clients,
     /// Clients touched with a reason, key clients touched without one, whether any is an absent colleague's.
     pub(super) related: u64,
@@ -124,6 +126,7 @@ impl Day {
             rules: Rules::default(),
             denied: None,
             signalled: [0; DETECTORS],
+            told: 0,
             touched: Clients::default(),
             related: 0,
             unrelated_key: 0,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::control;
 use crate::{
     directory::User,
     event::{Date, Enriched, HOUR_MS, Timestamp, words},
@@ -97,6 +98,10 @@ pub struct Policy {
     pub budget: f64,
     /// How long after a date's end it closes, hours (0 to 48).
     pub lateness_h: u32,
+    /// Families weigh in the score by what is at stake; else all alike.
+    pub stakes: bool,
+    /// Days of critical evidence stay out of the calibration set: undiscovered thefts must not raise the threshold.
+    pub robust: bool,
     /// Per control id, what differs from its defaults.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub controls: BTreeMap<String, ControlPolicy>,
@@ -108,17 +113,20 @@ pub struct Policy {
 pub struct ControlPolicy {
     /// A disabled control's detectors have no evidence; learning goes on.
     pub enabled: bool,
+    /// Parts of it that are switched on or off against its defaults.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub switches: BTreeMap<String, bool>,
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { zone: "UTC".to_owned(), budget: 1.0, lateness_h: 6, controls: BTreeMap::new() }
+        Self { zone: "UTC".to_owned(), budget: 1.0, lateness_h: 6, stakes: true, robust: true, controls: BTreeMap::new() }
     }
 }
 
 impl Default for ControlPolicy {
     fn default() -> Self {
-        Self { enabled: true }
+        Self { enabled: true, switches: BTreeMap::new() }
     }
 }
 
@@ -126,6 +134,23 @@ impl Policy {
     /// Whether a control may speak.
     pub fn enabled(&self, control: &str) -> bool {
         self.controls.get(control).is_none_or(|c| c.enabled)
+    }
+
+    /// Whether a part of a control is on: as the policy says, else by the control's default.
+    pub fn switch(&self, control: &str, name: &str) -> bool {
+        let said = self.controls.get(control).and_then(|c| c.switches.get(name)).copied();
+        let default = || control::get(control).is_some_and(|c| c.switches.iter().any(|s| s.name == name && s.on));
+        said.unwrap_or_else(default)
+    }
+
+    /// The detector of DETECTION.md and nothing beyond it: every switch of every control is off.
+    pub fn reference() -> Self {
+        let off = |c: &&control::Control| {
+            let switches = c.switches.iter().map(|s| (s.name.to_owned(), false)).collect();
+            (c.id.to_owned(), ControlPolicy { switches, ..ControlPolicy::default() })
+        };
+        let controls = control::ALL.iter().filter(|c| !c.switches.is_empty()).map(off).collect();
+        Self { stakes: false, robust: false, controls, ..Self::default() }
     }
 
     /// How long after a date's end it closes, milliseconds.

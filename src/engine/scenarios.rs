@@ -1,5 +1,7 @@
 //! What the engine does, case by case.
 
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::{
     directory::{User, When},
@@ -103,7 +105,7 @@ fn stored(effects: &[Effect]) -> Option<Lateness> {
 }
 
 fn policy(off: &[&str]) -> Record {
-    let controls = off.iter().map(|id| ((*id).to_owned(), ControlPolicy { enabled: false })).collect();
+    let controls = off.iter().map(|id| ((*id).to_owned(), ControlPolicy { enabled: false, ..ControlPolicy::default() })).collect();
     Record::Policy(Policy { controls, ..Policy::default() })
 }
 
@@ -283,6 +285,50 @@ fn verdicts_reach_the_calibration_and_the_drift() {
     assert_eq!(n.peaks.len().min(total), n.peaks.len());
     assert!(!n.peaks.iter().any(|p| p.date() == date(45) || p.date() == date(51)), "{:?}", n.peaks);
     assert!(n.peaks.iter().any(|p| p.date() == date(52)));
+}
+
+#[test]
+fn a_change_of_level_is_told_once() {
+    let told_days = |restart: bool| {
+        let mut told = Told::new(&["anna", "boris", "vera", "gleb", "dina"]);
+        let controls = BTreeMap::from([(
+            "drip".to_owned(),
+            ControlPolicy { switches: [("restart".to_owned(), restart)].into(), ..ControlPolicy::default() },
+        )]);
+        told.tell(Record::Policy(Policy { controls, budget: 5.0, ..Policy::default() }));
+        let mut days = std::collections::BTreeSet::new();
+        for day in 0..75 {
+            for (who, id) in (0..).zip(["anna", "boris", "vera", "gleb", "dina"]) {
+                // Everybody's days differ by up to four times; from day 50 on one of them does twice as much as before.
+                let noise = xxhash_rust::xxh3::xxh3_64(&[who, u8::try_from(day).expect("small")]) % 100;
+                let level = (20 + noise * 3 / 5) * if id == "anna" && day >= 50 { 2 } else { 1 };
+                for i in 0..5 {
+                    let records = level + i as u64;
+                    let effects = told.event(id, &day_time(day, 9 + i), Action::Report, |e| e.event.records = Some(records));
+                    days.extend(alerts(&effects).iter().filter(|a| a.controls.iter().any(|c| c == "drip") && id == "anna").map(|_| day));
+                }
+            }
+        }
+        days
+    };
+    let (once, again) = (told_days(true), told_days(false));
+    assert!(!once.is_empty(), "it is told");
+    assert!(once.first() == again.first() && once.len() < again.len(), "{once:?}, without the restart {again:?}");
+}
+
+#[test]
+fn extreme_days_stay_out_of_the_calibration_unless_told_otherwise() {
+    let counted = |robust: bool| {
+        let mut told = Told::new(&["anna"]);
+        told.tell(Record::Policy(Policy { robust, ..Policy::default() }));
+        told.work("anna", 0..40, 20);
+        told.event("anna", &day_time(40, 10), Action::Export, |e| e.event.records = Some(1_000_000));
+        assert_eq!(told.tenant.last_trace().level, 4, "critical");
+        told.work("anna", 41..44, 20);
+        let peaks = &told.tenant.roster.get(told.tenant.roster.find("anna").expect("known")).peaks;
+        peaks.iter().filter(|p| p.date() == date(40)).count()
+    };
+    assert_eq!((counted(true), counted(false)), (0, 1));
 }
 
 #[test]

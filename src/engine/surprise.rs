@@ -5,8 +5,8 @@ use super::{
     baseline::tail::recalibrate,
     class::Class,
     day::Day,
-    detector::{DETECTORS, FAMILIES, FLOOR, HURDLE, MEMBERS, NEEDS_REVEALED, REVEALED, RULE, Set},
-    explain::Detector,
+    detector::{DETECTORS, FAMILIES, FLOOR, HURDLE, MEMBERS, NEEDS_REVEALED, REVEALED, RULE, SLOW, Set},
+    explain::{Detector, Family},
     manager::Baseline,
     math::{exp, ln},
     score,
@@ -21,6 +21,8 @@ impl Day {
     /// Recalibrates everything, if maps, thresholds or policy changed since that was done last.
     pub(super) fn refresh(&mut self, base: &Baseline, class: &Class, terms: &Terms) {
         if self.generation != class.generation() {
+            // No family has this value: all weights are computed anew.
+            self.v = [-1.0; FAMILIES];
             self.recalibrate(Set::BEHAVIOUR, base, class, terms);
             self.generation = class.generation();
         }
@@ -61,7 +63,7 @@ impl Day {
         for (f, members) in MEMBERS.iter().enumerate() {
             let v = members.iter().map(|&k| self.s[k]).fold(0.0, f64::max);
             if v.to_bits() != self.v[f].to_bits() {
-                (self.v[f], self.weight[f]) = (v, exp(v.min(60.0)));
+                (self.v[f], self.weight[f]) = (v, terms.stakes[f] * exp(v.min(60.0)));
             }
         }
     }
@@ -87,6 +89,12 @@ impl Day {
     pub(super) fn leading(&self, family: usize) -> usize {
         let members = MEMBERS[family];
         members.iter().copied().reduce(|a, b| if self.s[b] > self.s[a] { b } else { a }).unwrap_or(RULE)
+    }
+
+    /// The drifts that speak today, a bit each: the strongest, and those within three nats of it.
+    pub(super) fn drifts(&self) -> u8 {
+        let least = (self.v[Family::Drip as usize] - 3.0).max(0.0);
+        (0..SLOW).filter(|j| self.s[HURDLE + j] > least).fold(0, |set, j| set | 1 << j)
     }
 
     /// The bits of a score over the families.

@@ -14,6 +14,7 @@ use super::{
     class::{CLASSES, Class},
     day::Day,
     detector::{DRIFTS, FAMILIES},
+    explain::Family,
     manager::Manager,
     people::People,
     repeat::{KEEP_MS, Origins, Seen},
@@ -267,6 +268,9 @@ impl Tenant {
         if let Some((episode, notify)) = claim.file(episodes, || calendar.end(claim.date), || found.alert_id(false)) {
             let facts = found.facts(calendar, teams, self.terms.budget);
             effects.push(Effect::Alert(Box::new(found.version(&case, &episode, notify, &facts))));
+            if case.names(Family::Drip) {
+                day.told |= day.drifts();
+            }
         }
     }
 

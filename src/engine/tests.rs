@@ -80,11 +80,13 @@ fn verdict(who: u8, what: u8, t: Timestamp) -> Verdict {
 }
 
 fn policy(how: u8, n: u32) -> Policy {
-    let off = |id: &str| (id.to_owned(), ControlPolicy { enabled: false });
+    let off = |id: &str| (id.to_owned(), ControlPolicy { enabled: false, ..ControlPolicy::default() });
     Policy {
         zone: ["Europe/Moscow", "Asia/Tokyo", "nowhere"][usize::from(how) % 3].to_owned(),
         budget: [20.0, 1.0, f64::NAN, -1.0][usize::from(how) % 4],
         lateness_h: n % 60,
+        stakes: how.is_multiple_of(3),
+        robust: how.is_multiple_of(5),
         controls: if how.is_multiple_of(2) { [off("chunked_export"), off("leaver_active")].into() } else { BTreeMap::new() },
     }
 }

@@ -393,8 +393,15 @@ async fn open_log(config: &Config, client: &clickhouse::Client) -> Result<Log, E
 /// What the configuration says about each tenant, as the engine reads it.
 pub fn policies(config: &Config) -> Policies {
     let controls: std::collections::BTreeMap<_, _> =
-        config.controls.iter().map(|(id, c)| (id.clone(), ControlPolicy { enabled: c.enabled })).collect();
-    let other = Policy { budget: config.alerts.budget, lateness_h: config.pipeline.lateness_h, controls, ..Policy::default() };
+        config.controls.iter().map(|(id, c)| (id.clone(), ControlPolicy { enabled: c.enabled, switches: c.switches.clone() })).collect();
+    let other = Policy {
+        budget: config.alerts.budget,
+        lateness_h: config.pipeline.lateness_h,
+        stakes: config.alerts.stakes,
+        robust: config.alerts.robust,
+        controls,
+        ..Policy::default()
+    };
     let mut policies = Policies { other: other.clone(), ..Policies::default() };
     for (name, tenant) in &config.tenants {
         let policy = Policy {

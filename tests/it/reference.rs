@@ -43,7 +43,7 @@ fn text<'a>(row: &'a Value, key: &str) -> &'a str {
 pub(crate) fn records(stream: &str) -> Vec<Record> {
     let folder = root().join("streams").join(stream);
     let (mut directory, mut records) = (Directory::default(), Vec::new());
-    records.push(Record::Policy(Policy { zone: ZONE.to_owned(), ..Policy::default() }));
+    records.push(Record::Policy(Policy { zone: ZONE.to_owned(), ..Policy::reference() }));
     let mut users = load::file::<directory::User>(&folder.join("users.csv")).expect("users").rows;
     users.sort_by(|a, b| (&a.id, a.valid_from).cmp(&(&b.id, b.valid_from)));
     for user in users {

@@ -134,8 +134,14 @@ fn policy() -> Policy {
         zone: "UTC".to_owned(),
         budget: 1.0,
         lateness_h: 6,
-        controls: BTreeMap::from([("bulk_export".to_owned(), ControlPolicy { enabled: false })]),
+        stakes: false,
+        robust: true,
+        controls: BTreeMap::from([("drip".to_owned(), control_policy())]),
     }
+}
+
+fn control_policy() -> ControlPolicy {
+    ControlPolicy { enabled: false, switches: BTreeMap::from([("restart".to_owned(), false)]) }
 }
 
 fn verdict() -> Verdict {
@@ -369,7 +375,7 @@ fn the_schemas_say_what_the_types_are() {
     seen.object("log#/$defs/enrich", enrich());
     seen.object("log#/$defs/named_client", named_client());
     seen.object("log#/$defs/policy", policy());
-    seen.object("log#/$defs/control_policy", ControlPolicy { enabled: false });
+    seen.object("log#/$defs/control_policy", control_policy());
     seen.object("log#/$defs/tick", Tick { at: time() });
     seen.object("log#/$defs/verdict", verdict());
     seen.object("log#/$defs/span", span());

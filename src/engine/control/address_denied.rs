@@ -15,6 +15,7 @@ pub(super) const CONTROL: Control = Control {
     mitre: &["T1078"],
     severity: SeverityRule::Fixed(Severity::High),
     parameters: &[],
+    switches: &[],
     benign: &[
         words(
             "Did the office's address or VPN change, and the list was not updated?",

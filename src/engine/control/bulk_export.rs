@@ -20,6 +20,7 @@ pub(super) const CONTROL: Control = Control {
         "records of the day below which size is no evidence",
         "записей за день, меньше которых размер не считается признаком",
     )],
+    switches: &[],
     benign: &[
         words(
             "Was a quarter-end or management report due? Ask the supervisor",

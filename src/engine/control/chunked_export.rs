@@ -34,6 +34,7 @@ pub(super) const CONTROL: Control = Control {
             "разных клиентов, меньше которых их число не считается признаком",
         ),
     ],
+    switches: &[],
     benign: &[
         words(
             "Is a calling campaign under way? See whether the team rose too",

@@ -1,6 +1,6 @@
 //! Low and slow: a little more every day.
 
-use super::{Control, Kind, SeverityRule, floor, words};
+use super::{Control, Kind, SeverityRule, floor, switch, words};
 use crate::engine::explain::Detector;
 
 pub(super) const CONTROL: Control = Control {
@@ -23,6 +23,12 @@ pub(super) const CONTROL: Control = Control {
             "записей и клиентов за день, меньше которых сдвиг не считается признаком",
         ),
     ],
+    switches: &[switch(
+        "restart",
+        true,
+        "a drift that an alert named begins again from nothing at the close of the day, so that one change of level is told once",
+        "сдвиг, названный в оповещении, после закрытия дня начинается с нуля: об одной перемене уровня сообщается один раз",
+    )],
     benign: &[
         words("Did the person's duties or portfolio grow?", "Не вырос ли круг обязанностей или число клиентов?"),
         words("Has a season begun that the whole team feels?", "Не начался ли сезон, который заметен у всей команды?"),

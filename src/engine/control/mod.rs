@@ -38,6 +38,8 @@ pub struct Control {
     pub severity: SeverityRule,
     /// The numbers it works with.
     pub parameters: &'static [Parameter],
+    /// What goes beyond the reference of DETECTION.md, each to be switched off by `controls.ID.NAME = false`.
+    pub switches: &'static [Switch],
     /// Benign explanations, to be checked first.
     pub benign: &'static [Words],
 }
@@ -87,6 +89,17 @@ pub struct Parameter {
     pub meaning: Words,
 }
 
+/// A part of a control that can be switched off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Switch {
+    /// Its name.
+    pub name: &'static str,
+    /// Whether it is on where the policy says nothing.
+    pub on: bool,
+    /// What it does.
+    pub meaning: Words,
+}
+
 /// The controls that can fire, by id.
 pub const ALL: &[&Control] = &[
     &address_denied::CONTROL,
@@ -127,6 +140,10 @@ const fn floor(name: &'static str, value: f64, en: &'static str, ru: &'static st
     Parameter { name, value, meaning: words(en, ru) }
 }
 
+const fn switch(name: &'static str, on: bool, en: &'static str, ru: &'static str) -> Switch {
+    Switch { name, on, meaning: words(en, ru) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -137,7 +154,7 @@ mod tests {
         for control in ALL {
             assert_eq!(get(control.id), Some(*control));
             let texts = [control.title, control.about].into_iter().chain(control.benign.iter().copied());
-            for text in texts.chain(control.parameters.iter().map(|p| p.meaning)) {
+            for text in texts.chain(control.parameters.iter().map(|p| p.meaning)).chain(control.switches.iter().map(|s| s.meaning)) {
                 assert!(text.en.is_ascii() && !text.en.is_empty(), "{}: {}", control.id, text.en);
                 assert!(text.ru.chars().any(|c| ('а'..='я').contains(&c)), "{}: {}", control.id, text.ru);
             }

@@ -9,6 +9,8 @@ use std::{
     time::Duration,
 };
 
+use serde_json::Value;
+
 use super::{
     Access, Alerts, Binding, Config, Control, Embedded, Flags, Http, Kafka, Known, Mistakes, Pipeline, Place, Privacy, Reference, Role,
     Secret, Server, Source, Store, Tenant, file,
@@ -21,7 +23,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 
 /// Turns the file into what runs. Where something is wrong a default stands in and a mistake is added.
 pub(super) fn check(file: file::File, flags: &Flags, known: &Known<'_>, home: &Path, mistakes: &mut Mistakes) -> Config {
-    let no_effect = no_effect(&file);
+    let no_effect = no_effect(&file, known);
     let mut c = Checker { mistakes };
     let kafka = c.kafka(file.kafka);
     let bindings = c.bindings(file.bindings, known);
@@ -51,7 +53,7 @@ pub(super) fn check(file: file::File, flags: &Flags, known: &Known<'_>, home: &P
 }
 
 /// Keys that are checked and kept, and do nothing in this version.
-fn no_effect(file: &file::File) -> Vec<String> {
+fn no_effect(file: &file::File, known: &Known<'_>) -> Vec<String> {
     let mut all = Vec::new();
     let mut note = |given: bool, path: String| {
         if given {
@@ -63,7 +65,6 @@ fn no_effect(file: &file::File) -> Vec<String> {
         let mut note = |given: bool, key: &str| note(given, format!("tenants.{id}.{key}"));
         note(t.calendar.is_some(), "calendar");
         note(t.access.is_some(), "access");
-        note(!t.ip_allow.0.is_empty(), "ip_allow");
         note(t.require_mfa.is_some(), "require_mfa");
         note(!t.min_versions.is_empty(), "min_versions");
         note(!t.backup_targets.0.is_empty(), "backup_targets");
@@ -74,7 +75,8 @@ fn no_effect(file: &file::File) -> Vec<String> {
     note(file.alerts.topic.is_some(), "alerts.topic".to_owned());
     note(file.alerts.notify_max_age.is_some(), "alerts.notify_max_age".to_owned());
     for (id, control) in &file.controls {
-        control.parameters.keys().for_each(|key| note(true, format!("controls.{id}.{key}")));
+        let idle = control.parameters.keys().filter(|key| !known.switches(id).contains(&key.as_str()));
+        idle.for_each(|key| note(true, format!("controls.{id}.{key}")));
     }
     note(file.privacy.names_in_messages.is_some(), "privacy.names_in_messages".to_owned());
     note(file.geo.database.is_some(), "geo.database".to_owned());
@@ -281,6 +283,8 @@ impl Checker<'_> {
         }
         Alerts {
             budget,
+            stakes: alerts.stakes.unwrap_or(true),
+            robust: alerts.robust.unwrap_or(true),
             alertmanager: alerts.alertmanager.0,
             webhook,
             topic: self.topic("alerts.topic", alerts.topic),
@@ -290,11 +294,22 @@ impl Checker<'_> {
 
     fn controls(&mut self, given: BTreeMap<String, file::Control>, known: &Known<'_>) -> BTreeMap<String, Control> {
         let mut controls = BTreeMap::new();
-        for (id, control) in given {
-            if !known.controls.contains(&id.as_str()) {
+        for (id, mut control) in given {
+            if !known.controls.iter().any(|(name, _)| *name == id) {
                 self.mistakes.add(format!("controls.{id}"), "no such control: `filin controls` lists them");
             }
-            controls.insert(id, Control { enabled: control.enabled.unwrap_or(true), parameters: control.parameters });
+            let mut switches = BTreeMap::new();
+            for name in known.switches(&id) {
+                match control.parameters.remove(*name) {
+                    None => {}
+                    Some(Value::Bool(on)) => drop(switches.insert((*name).to_owned(), on)),
+                    Some(Value::String(text)) if ["true", "false"].contains(&text.as_str()) => {
+                        switches.insert((*name).to_owned(), text == "true");
+                    }
+                    Some(other) => self.mistakes.add(format!("controls.{id}.{name}"), format!("{other}: give true or false")),
+                }
+            }
+            controls.insert(id, Control { enabled: control.enabled.unwrap_or(true), switches, parameters: control.parameters });
         }
         controls
     }

@@ -179,6 +179,10 @@ pub(super) struct Pipeline {
 pub(super) struct Alerts {
     /// Expected alerts per 100 manager-days when nothing is wrong.
     pub(super) budget: Option<f64>,
+    /// Families of evidence weigh in the score by what is at stake.
+    pub(super) stakes: Option<bool>,
+    /// Days of critical evidence stay out of the calibration of the budget.
+    pub(super) robust: Option<bool>,
     /// Alertmanagers, all of them.
     pub(super) alertmanager: List,
     /// Address that takes OCSF Detection Findings.

@@ -243,6 +243,10 @@ pub struct Pipeline {
 pub struct Alerts {
     /// Expected alerts per 100 manager-days when nothing is wrong.
     pub budget: f64,
+    /// Families of evidence weigh in the score by what is at stake.
+    pub stakes: bool,
+    /// Days of critical evidence stay out of the calibration of the budget.
+    pub robust: bool,
     /// Alertmanagers.
     pub alertmanager: Vec<String>,
     /// Address that takes OCSF Detection Findings; it may hold a secret.
@@ -259,6 +263,9 @@ pub struct Alerts {
 pub struct Control {
     /// Whether it may speak.
     pub enabled: bool,
+    /// Parts of it that are switched on or off.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub switches: BTreeMap<String, bool>,
     /// Its parameters.
     pub parameters: BTreeMap<String, Value>,
 }
@@ -302,10 +309,16 @@ pub struct Flags {
 pub struct Known<'a> {
     /// Formats that can be read.
     pub formats: &'a [&'a str],
-    /// Ids of controls.
-    pub controls: &'a [&'a str],
+    /// Ids of controls, each with the names of its switches.
+    pub controls: &'a [(&'a str, Vec<&'a str>)],
     /// Says what is wrong with a binding's options, given [`Binding::for_adapter`].
     pub check_binding: &'a dyn Fn(&Value) -> Result<(), String>,
+}
+
+impl Known<'_> {
+    fn switches(&self, control: &str) -> &[&str] {
+        self.controls.iter().find(|(id, _)| *id == control).map_or(&[], |(_, names)| names)
+    }
 }
 
 impl Config {

@@ -1,12 +1,14 @@
+use std::sync::LazyLock;
+
 use super::*;
 
 const FORMATS: &[&str] = &["canonical", "bitrix24", "asterisk-cdr"];
-const CONTROLS: &[&str] = &["bulk_export", "off_hours"];
+static CONTROLS: LazyLock<Vec<(&str, Vec<&str>)>> = LazyLock::new(|| vec![("bulk_export", vec![]), ("off_hours", vec!["local"])]);
 
 fn known() -> Known<'static> {
     Known {
         formats: FORMATS,
-        controls: CONTROLS,
+        controls: &CONTROLS,
         check_binding: &|binding| match binding.get("extenions") {
             Some(_) => Err("unknown key extenions".to_owned()),
             None => Ok(()),
@@ -231,9 +233,13 @@ fn what_does_not_go_together_is_refused() {
 
 #[test]
 fn what_does_nothing_yet_is_told() {
-    let config = read("[tenants.acme]\naccess = 'own'\nlateness = '12h'\n[geo]\ndatabase = 'x.mmdb'\n[controls.bulk_export]\nfloor = 50\n");
+    let config = read(
+        "[tenants.acme]\naccess = 'own'\nlateness = '12h'\n[geo]\ndatabase = 'x.mmdb'\n[controls.bulk_export]\nfloor = 50\n[controls.off_hours]\nlocal = false\n",
+    );
     let config = config.expect("right");
     assert_eq!(config.no_effect, ["tenants.acme.access", "controls.bulk_export.floor", "geo.database"]);
+    assert_eq!(config.controls["off_hours"].switches, BTreeMap::from([("local".to_owned(), false)]));
+    refused("[controls.off_hours]\nlocal = 'sometimes'\n", &["controls.off_hours.local"]);
     assert_eq!((config.tenants["acme"].access, config.tenants["acme"].lateness_h), (Some(Access::Own), Some(12)));
 }
 
