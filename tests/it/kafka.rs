@@ -36,7 +36,7 @@ fn configured(name: &str, properties: &[(&str, &str)]) -> Kafka {
 
 /// Waits for what must happen soon.
 async fn soon<T>(what: &str, happening: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(30), happening).await.unwrap_or_else(|_| panic!("{what} did not happen"))
+    tokio::time::timeout(Duration::from_secs(90), happening).await.unwrap_or_else(|_| panic!("{what} did not happen"))
 }
 
 fn admin() -> AdminClient<DefaultClientContext> {
