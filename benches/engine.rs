@@ -120,7 +120,7 @@ fn replay(dir: &Path) -> usize {
     }
     events.sort_by_key(|e| e.time);
     let mut effects = 0;
-    replay::score(events, rows, &Policies::default(), "", |_, _, _| effects += 1, |_| {});
+    replay::score(events, rows, &Policies::default(), "", false, |_, _, _| effects += 1, |_| {});
     effects
 }
 

@@ -97,6 +97,10 @@ fn print(out: &mut impl Write, e: &Evaluation) -> io::Result<()> {
     if !honest.is_empty() {
         writeln!(out, "  on honest oddities      {}", list(honest.into_iter()))?;
     }
+    for m in &e.matched {
+        let bits = format!("{}.{}", m.bits / 1000, m.bits % 1000 / 100);
+        writeln!(out, "{:<26}{}, told from {bits} bits on", format!("at {} false per 100", m.rate), interval(&m.found))?;
+    }
     writeln!(out, "{}", promise(e))
 }
 

@@ -14,7 +14,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::{Usage, known};
 use crate::{
     adapter::{self, Adapter},
-    engine::{AlertVersion, Effect, Signal},
+    engine::{AlertVersion, Effect, Signal, Tenant, features::names},
     event::Timestamp,
     log,
     ops::{
@@ -74,6 +74,9 @@ pub(super) struct Args {
     /// Where signals go (JSONL)
     #[arg(long, value_name = "OUT")]
     signals: Option<PathBuf>,
+    /// Where the features of each manager-day go (CSV): x, raw surprise r and evidence s per detector, S and its threshold
+    #[arg(long, value_name = "OUT", conflicts_with = "from_log")]
+    features: Option<PathBuf>,
     /// Score the log as it stands (of --data or --config); its policy is in it
     #[arg(long)]
     from_log: bool,
@@ -252,11 +255,12 @@ fn from_files(args: &Args, config: &Config) -> anyhow::Result<ExitCode> {
     }
     let bar = bar(Some(events.len() as u64), "scoring", false);
     let mut failed = None;
-    replay::score(
+    let tenants = replay::score(
         events,
         rows,
         &policies(config),
         &prefix,
+        args.features.is_some(),
         |_, _, effect| {
             let written = match effect {
                 Effect::Alert(a) => output.alert(&a),
@@ -273,8 +277,32 @@ fn from_files(args: &Args, config: &Config) -> anyhow::Result<ExitCode> {
     if let Some(e) = failed {
         return Err(e).context("cannot write the output");
     }
+    if let Some(path) = &args.features {
+        features(path, tenants).with_context(|| format!("cannot write {}", path.display()))?;
+    }
     output.close(args.json)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// One row per manager-day, by tenant, date and manager; nats but for x, which is in the detector's own unit.
+fn features(path: &Path, tenants: BTreeMap<String, Tenant>) -> anyhow::Result<()> {
+    let mut out = csv::Writer::from_writer(create(path)?);
+    let head = ["tenant", "manager", "date", "integration", "role", "team", "events", "peak", "theta"].map(str::to_owned);
+    let named = ["x", "r", "s"].into_iter().flat_map(|what| names().map(|name| format!("{what}_{name}")));
+    out.write_record(head.into_iter().chain(named))?;
+    for (name, mut tenant) in tenants {
+        let mut days = tenant.take_features();
+        days.extend(tenant.open_features());
+        days.sort_by(|a, b| (a.date, &a.manager).cmp(&(b.date, &b.manager)));
+        for day in days {
+            let text = |t: &str| t.to_owned();
+            let who =
+                [text(&name), text(&day.manager), day.date.to_string(), day.integration.to_string(), text(&day.role), text(&day.team)];
+            let numbers = [day.peak, day.theta].into_iter().chain(day.x).chain(day.r).chain(day.s).map(|n| n.to_string());
+            out.write_record(who.into_iter().chain([day.events.to_string()]).chain(numbers))?;
+        }
+    }
+    Ok(out.flush()?)
 }
 
 fn adapter_of(args: &Args) -> anyhow::Result<Adapter> {

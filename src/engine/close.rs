@@ -11,6 +11,7 @@ use super::{
     class::{CLASSES, Class},
     day::Day,
     detector::{HURDLE, RULE, SLOW},
+    features::DayFeatures,
     manager::{Baseline, Manager},
     math::number,
     relation,
@@ -52,6 +53,10 @@ impl Tenant {
                 continue;
             }
             close_class(class, &mut self.roster, &pairs, date.0 - first.0, &self.terms);
+            if let Some(features) = &mut self.features {
+                let of = |(n, i): &(usize, usize)| (self.roster.get(*n), *i);
+                features.extend(pairs.iter().map(of).map(|(m, i)| DayFeatures::of(&m.id, &m.days[i], class.theta[0])));
+            }
             self.shared.last_closed = Some(date);
             class.theta = class.calibration.thresholds(date, first, self.terms.budget);
         }

@@ -21,6 +21,7 @@ mod effect;
 mod episode;
 mod evidence;
 pub mod explain;
+pub mod features;
 mod manager;
 mod math;
 mod packed;

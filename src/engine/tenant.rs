@@ -15,6 +15,7 @@ use super::{
     day::Day,
     detector::{DRIFTS, FAMILIES},
     explain::Family,
+    features::DayFeatures,
     manager::Manager,
     people::People,
     repeat::{KEEP_MS, Origins, Seen},
@@ -44,6 +45,8 @@ pub struct Tenant {
     pub(super) open: BTreeMap<Date, Vec<usize>>,
     pub(super) seen: Seen,
     pub(super) rollups: Rollups,
+    /// Closed manager-days, where somebody wants them.
+    pub(super) features: Option<Vec<DayFeatures>>,
     priors: Priors,
     trace: Trace,
 }
@@ -90,6 +93,7 @@ impl Tenant {
             open: BTreeMap::new(),
             seen: Seen::default(),
             rollups: Rollups::default(),
+            features: None,
             priors: Priors::default(),
             trace: Trace::default(),
         }

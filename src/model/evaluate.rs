@@ -32,6 +32,9 @@ pub struct Version {
     /// Evidence.
     #[serde(default)]
     pub event_ids: Vec<String>,
+    /// Millibits.
+    #[serde(default)]
+    pub bits: u64,
 }
 
 /// What is asked.
@@ -118,6 +121,18 @@ pub struct Missed {
     pub exposure: u64,
 }
 
+/// What would have been found, had behaviour been told from so many bits on that the false alerts are a given rate. Detectors
+/// are compared like this: each at the same cost.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Matched {
+    /// False alerts of behaviour per 100 manager-days.
+    pub rate: f64,
+    /// The least bits that are told, millibits.
+    pub bits: u64,
+    /// Attacks found.
+    pub found: Share,
+}
+
 /// Whether the rate of false alerts is what the budget says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -177,6 +192,9 @@ pub struct Evaluation {
     pub false_by_kind: BTreeMap<String, u64>,
     /// False alerts that met something unusual but honest, by what it was, and how often there was such a thing.
     pub false_on_benign: BTreeMap<String, Share>,
+    /// At the same rates of false alerts (1 and 5 per 100 manager-days); a rate is absent where the alerts have no more than
+    /// so many false ones: they were made with too small a budget to tell.
+    pub matched: Vec<Matched>,
     /// What no alert met.
     pub missed: Vec<Missed>,
 }
@@ -191,6 +209,8 @@ struct Met<'a> {
     label: &'a Label,
     /// Time of the first version within its span.
     at: Option<Timestamp>,
+    /// Most bits of its versions; a rule's are beyond any threshold.
+    bits: Option<u64>,
     named: bool,
     by_event: bool,
     delay_events: Option<f64>,
@@ -254,6 +274,7 @@ pub fn evaluate(labels: &[Label], versions: &[Version], meta: &Meta, question: &
         false_behavioural,
         false_by_kind,
         false_on_benign: on_benign(labels, &false_alerts, first_day),
+        matched: [1.0, 5.0].into_iter().filter_map(|rate| matched(rate, manager_days, &met, &behavioural)).collect(),
         missed: met
             .iter()
             .filter(|m| m.at.is_none())
@@ -288,11 +309,22 @@ fn meet<'a>(l: &'a Label, of_manager: &[&Version], all: &[Version]) -> Met<'a> {
     Met {
         label: l,
         at,
+        bits: within.iter().map(|v| if is_rule(v) { u64::MAX } else { v.bits }).max(),
         named: within.iter().any(|v| v.controls.iter().chain([&v.kind]).any(|c| l.controls.contains(c))),
         by_event: of_manager.iter().any(|v| shares(v)) || all.iter().any(|v| v.manager.is_none() && shares(v)),
         delay_events: at.filter(|_| !l.course.is_empty()).map(|t| number(size(l.course.iter().take_while(|(when, _)| *when <= t).count()))),
         leaked,
     }
+}
+
+/// The threshold that leaves exactly so many false alerts, and what lies above it.
+fn matched(rate: f64, manager_days: u64, met: &[Met<'_>], behavioural: &[&Vec<&Version>]) -> Option<Matched> {
+    let mut bits: Vec<u64> = behavioural.iter().filter_map(|alert| alert.iter().map(|v| v.bits).max()).collect();
+    bits.sort_unstable_by(|a, b| b.cmp(a));
+    let allowed = (rate * number(manager_days) / 100.0).floor();
+    let bits = (0_u64..).zip(bits).find(|(i, _)| number(*i) >= allowed).map(|(_, bits)| bits + 1)?;
+    let told = met.iter().filter(|m| m.bits.is_some_and(|b| b >= bits)).count();
+    Some(Matched { rate, bits, found: share(told, met.len()) })
 }
 
 /// Whether an alert comes from a rule rather than from behaviour.
@@ -455,6 +487,7 @@ mod tests {
             kind: kind.into(),
             controls: vec![kind.into()],
             event_ids: vec![format!("generic/{manager}-1")],
+            bits: 0,
         }
     }
 
@@ -471,6 +504,29 @@ mod tests {
         let (low, high) = wilson(0, 20);
         close(low, 0.0);
         close(high, 0.1611);
+    }
+
+    #[test]
+    fn detectors_are_compared_at_the_same_cost() {
+        let labels = [
+            attack("chunked_export", Strength::Strong, "a", "2026-01-08T10:00:00Z", "2026-01-08T12:00:00Z"),
+            attack("drip", Strength::Weak, "b", "2026-01-09T10:00:00Z", "2026-01-09T10:00:00Z"),
+            attack("leaver_active", Strength::Weak, "c", "2026-01-09T10:00:00Z", "2026-01-09T10:00:00Z"),
+        ];
+        let of = |id: &str, manager: &str, kind: &str, bits| Version { bits, ..version(id, 1, manager, "2026-01-09T10:00:00Z", kind) };
+        let alerts = [
+            of("1", "a", "chunked_export", 9000),
+            of("2", "b", "drip", 7000),
+            of("3", "c", "leaver_active", 10),
+            of("4", "d", "off_hours", 8000),
+            of("5", "e", "off_hours", 6999),
+        ];
+        // 100 manager-days: one false alert is allowed at a rate of 1, and five are not there.
+        let e = evaluate(&labels, &alerts, &meta(), &Question { from_day: 0, budget: 1.0 });
+        let of_rate: Vec<(f64, u64, u64)> = e.matched.iter().map(|m| (m.rate, m.bits, m.found.found)).collect();
+        assert_eq!(of_rate, [(1.0, 7000, 3)]);
+        let one = [alerts[0].clone(), alerts[3].clone()];
+        assert_eq!(evaluate(&labels, &one, &meta(), &Question { from_day: 0, budget: 1.0 }).matched, [], "not enough to tell");
     }
 
     #[test]

@@ -10,12 +10,13 @@ use crate::{
 };
 
 /// Scores events in the given order; `sink` gets every effect with the event that caused it. `progress` hears how many events
-/// are done, every few thousand. Returns the tenants as they are at the end.
+/// are done, every few thousand. Returns the tenants as they are at the end, with the features of all manager-days if asked for.
 pub fn score(
     events: Vec<Event>,
     mut rows: Rows,
     policies: &Policies,
     actor_prefix: &str,
+    features: bool,
     mut sink: impl FnMut(&Enriched, &Tenant, Effect),
     mut progress: impl FnMut(usize),
 ) -> BTreeMap<String, Tenant> {
@@ -26,6 +27,9 @@ pub fn score(
         let mut directory = Directory::default();
         directory.set_ip_allow(policies.ip_allow.get(name).cloned().unwrap_or_default());
         let mut tenant = Tenant::new(name);
+        if features {
+            tenant.keep_features();
+        }
         tenant.apply(&Record::Policy(policies.of(name).clone()), effects);
         (directory, tenant, None)
     };

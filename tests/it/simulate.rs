@@ -280,6 +280,35 @@ fn evaluate_prints_what_was_found() {
 }
 
 #[test]
+fn features_hold_every_manager_day_once() {
+    let dir = made(&options(10, 16));
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let (events, users, clients, orders) = (path("events.jsonl"), path("users.csv"), path("clients.csv"), path("orders.csv"));
+    let (alerts, features) = (path("alerts.jsonl"), path("features.csv"));
+    let files = ["--events", &events, "--users", &users, "--clients", &clients, "--orders", &orders];
+    let done = filin(&[&["replay"], &files[..], &["--alerts", &alerts, "--features", &features]].concat());
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let mut rows = csv::Reader::from_path(&features).unwrap();
+    let head: Vec<String> = rows.headers().unwrap().iter().map(str::to_owned).collect();
+    assert_eq!(head.len(), 9 + 3 * 20);
+    let at = |name: &str| head.iter().position(|h| h == name).unwrap();
+    let (mut seen, mut scored, mut out) = (BTreeSet::new(), 0_u64, 0.0);
+    for row in rows.records() {
+        let row = row.unwrap();
+        assert!(seen.insert((row[at("manager")].to_owned(), row[at("date")].to_owned())), "twice: {row:?}");
+        scored += row[at("events")].parse::<u64>().unwrap();
+        out += row[at("x_rec_out")].parse::<f64>().unwrap();
+        assert!(row[at("peak")].parse::<f64>().unwrap() >= 0.0 && row[at("theta")].parse::<f64>().unwrap() > 0.0);
+    }
+    let all: Vec<Event> = lines(dir.path(), "events.jsonl");
+    let people: Vec<&Event> = all.iter().filter(|e| e.actor.kind != ActorKind::System).collect();
+    assert_eq!(scored, u64::try_from(people.len()).unwrap());
+    let is_out = |e: &&&Event| matches!(e.action, Action::Export | Action::Print | Action::ApiQuery) && e.outcome == Outcome::Success;
+    let records: u64 = people.iter().filter(is_out).map(|e| e.records.unwrap_or_default()).sum();
+    assert!((out - f64::from(u32::try_from(records).unwrap())).abs() < 1e-6, "{out} of {records}");
+}
+
+#[test]
 fn diff_tells_by_its_exit_code() {
     let dir = tempfile::tempdir().unwrap();
     let path = |name: &str, content: &str| {

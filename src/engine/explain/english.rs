@@ -3,7 +3,7 @@
 use super::{
     Attribute, Detector, Facts, Finding,
     number::{Language, Number, Rarity},
-    shared::{action_of, capital, drift_of, in_an_unusual_hour, joined, lower, new_values, shown, title, weighty, worded_clock},
+    shared::{action_of, capital, drift_of, in_an_unusual_hour, joined, lower, new_values, quoted, shown, title, weighty, worded_clock},
 };
 use crate::{
     directory::Zone,
@@ -200,7 +200,7 @@ fn new_place(facts: &Facts) -> String {
         let (name, names) = attribute_names(*attribute);
         match values.as_slice() {
             [value] if value.is_empty() || matches!(attribute, Attribute::Agent) => name.to_owned(),
-            [value] => format!("{name} {value}"),
+            [value] => format!("{name} {}", quoted(value)),
             more => format!("{} {names}", EN.whole(more.len() as u64).text),
         }
     };
@@ -253,7 +253,7 @@ fn new_query(facts: &Facts) -> String {
 
 /// `export/bulk_api` in words.
 fn first_time(value: &str) -> String {
-    let Some((action, channel)) = action_of(value) else { return format!("action {}", shown(value)) };
+    let Some((action, channel)) = action_of(value) else { return format!("action {}", quoted(value)) };
     let action = match action {
         Action::Login => "log-in",
         Action::Logout => "log-out",

@@ -3,7 +3,7 @@
 use super::{
     Attribute, Detector, Facts, Finding,
     number::{Language, Number, Rarity},
-    shared::{action_of, drift_of, in_an_unusual_hour, joined, lower, new_values, shown, title, weighty, worded_clock},
+    shared::{action_of, drift_of, in_an_unusual_hour, joined, lower, new_values, quoted, shown, title, weighty, worded_clock},
 };
 use crate::{
     directory::Zone,
@@ -286,7 +286,7 @@ fn new_query(facts: &Facts) -> String {
 
 /// `export/bulk_api` in words.
 fn first_time(value: &str) -> String {
-    let Some((action, channel)) = action_of(value) else { return format!("действие {}", shown(value)) };
+    let Some((action, channel)) = action_of(value) else { return format!("действие {}", quoted(value)) };
     let action = match action {
         Action::Login => "вход",
         Action::Logout => "выход",

@@ -45,6 +45,13 @@ pub(super) fn shown(value: &str) -> String {
     format!("{}…", start.trim_end())
 }
 
+/// A source's text in quotation marks where its ends could be taken for ours.
+pub(super) fn quoted(value: &str) -> String {
+    let odd = |end: Option<char>| end.is_some_and(|c| !c.is_alphanumeric() && c != '…');
+    let text = shown(value);
+    if odd(text.chars().next()) || odd(text.chars().next_back()) { format!("“{text}”") } else { text }
+}
+
 /// `a, b and c`.
 pub(super) fn joined(parts: &[String], and: &str) -> String {
     match parts {
