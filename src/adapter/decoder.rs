@@ -39,6 +39,23 @@ impl Decoder {
         feed(&self.adapter, &mut self.state, line, &mut sink);
     }
 
+    /// The header under which rows stand now; without it a row alone says nothing.
+    pub fn header(&self) -> Option<String> {
+        match &self.state {
+            State::Table(table) => table.header(),
+            _ => None,
+        }
+    }
+
+    /// Whether a row or document has begun that later lines go on with.
+    pub fn is_open(&self) -> bool {
+        match &self.state {
+            State::Table(table) => table.is_open(),
+            State::Document(_) => true,
+            State::Start | State::Lines => false,
+        }
+    }
+
     /// The stream is over: what is still open never ends. Adds to `out`.
     pub fn end(&mut self, out: &mut Normalised) {
         let raw = Raw::from(&b""[..]);

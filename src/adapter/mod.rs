@@ -37,6 +37,7 @@ mod salesforce;
 mod salesforce_elf;
 mod salesforce_rtem;
 mod salesforce_setup_audit;
+pub mod secrets;
 pub mod sight;
 mod sink;
 mod suitecrm;
@@ -322,6 +323,11 @@ impl Adapter {
     /// Name of the format.
     pub fn name(&self) -> &'static str {
         self.0.known.name
+    }
+
+    /// Whether its records may be rows of CSV.
+    pub fn reads_csv(&self) -> bool {
+        table::Table::is_read_by(self)
     }
 
     /// The binding.

@@ -37,6 +37,18 @@ impl Table {
         Self { markers, columns, least, comma: b',', pending: Vec::new() }
     }
 
+    /// Whether a row's quotes are open.
+    pub(super) fn is_open(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// The header that came last, as a row.
+    pub(super) fn header(&self) -> Option<String> {
+        let cell = |name: &String| format!("\"{}\"", name.replace('"', "\"\""));
+        let came = self.columns.iter().any(|c| self.markers.contains(c));
+        came.then(|| self.columns.iter().map(cell).collect::<Vec<_>>().join(std::str::from_utf8(&[self.comma]).unwrap_or(",")))
+    }
+
     pub(super) fn line(&mut self, line: &[u8], sink: &mut Sink<'_>) {
         let even = line.iter().filter(|&&b| b == b'"').count() % 2 == 0;
         if self.pending.is_empty() {

@@ -118,6 +118,11 @@ fn host(headers: &HeaderMap) -> Option<String> {
     Some(name.to_ascii_lowercase())
 }
 
+/// Whether a request shows this secret.
+pub(super) fn shows(headers: &HeaderMap, secret: &Secret) -> bool {
+    secret.is(&credential(headers).unwrap_or_default())
+}
+
 /// The token that a request shows: a bearer's, or the password of a browser's log-in.
 fn credential(headers: &HeaderMap) -> Option<Vec<u8>> {
     let (scheme, rest) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;

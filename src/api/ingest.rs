@@ -104,6 +104,9 @@ pub enum Refused {
     /// Nobody reads this format.
     #[error("format {0:?} is not known")]
     UnknownFormat(String),
+    /// The binding cannot be used.
+    #[error("{0}")]
+    Binding(String),
     /// Log or store are away; the text goes to our log, not to the client.
     #[error("{0}")]
     Away(String),
@@ -116,6 +119,7 @@ impl From<Refused> for Error {
             Refused::UnknownFormat(format) => {
                 Self::bad("unknown_format", format!("format {format:?} is not known: `filin adapters` lists them"))
             }
+            Refused::Binding(reason) => Self::bad("bad_binding", reason),
             Refused::Away(reason) => {
                 tracing::error!(reason, "pushed events could not be stored");
                 Self::Unavailable { code: "away", message: "events cannot be stored now: push them again".to_owned() }

@@ -5,6 +5,7 @@ mod alerts;
 mod body;
 mod error;
 mod ingest;
+mod letters;
 mod openapi;
 mod serve;
 mod status;
@@ -16,7 +17,7 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::{MatchedPath, Request, State},
+    extract::{DefaultBodyLimit, MatchedPath, Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
@@ -30,6 +31,7 @@ pub use alerts::{Alert, Counts, Manager, Reader};
 pub use body::Limits;
 pub use error::Error;
 pub use ingest::{Batch, DEFAULT_FORMAT, FIRST_LINE, Ingest, ORIGIN, RawLine, Refused, Rejection, Taken};
+pub use letters::{Again, Left, Retried, Retries, Retry};
 pub use serve::serve;
 pub use status::{SourceStatus, Status, TenantStatus};
 pub use stored::Stored;
@@ -42,6 +44,8 @@ pub struct Parts {
     pub ingest: Option<Arc<dyn Ingest>>,
     /// Reads alerts; none: this instance has another role.
     pub reader: Option<Arc<dyn Reader>>,
+    /// Reads dead letters again; none: this instance has another role.
+    pub retry: Retries,
     /// What the service does now.
     pub status: watch::Receiver<Status>,
     /// What Prometheus reads.
@@ -57,6 +61,7 @@ pub struct Parts {
 pub struct Api {
     ingest: Option<Arc<dyn Ingest>>,
     reader: Option<Arc<dyn Reader>>,
+    retry: Retries,
     pub(crate) status: watch::Receiver<Status>,
     metrics: Metrics,
     access: Arc<Access>,
@@ -73,12 +78,13 @@ impl Api {
     }
 }
 
-fn routes() -> [(&'static str, MethodRouter<Api>); 9] {
+fn routes() -> [(&'static str, MethodRouter<Api>); 10] {
     [
         ("/v1/events", post(ingest::post)),
         ("/v1/alerts", get(alerts::list)),
         ("/v1/alerts/{id}", get(alerts::one)),
         ("/v1/managers", get(alerts::managers)),
+        ("/v1/dead-letters/retry", post(letters::retry).layer(DefaultBodyLimit::max(letters::BODY_BYTES))),
         ("/v1/status", get(status::status)),
         ("/healthz", get(status::healthz)),
         ("/readyz", get(status::readyz)),
@@ -92,6 +98,7 @@ pub fn router(parts: Parts) -> Router {
     let api = Api {
         ingest: parts.ingest,
         reader: parts.reader,
+        retry: parts.retry,
         status: parts.status,
         metrics: parts.metrics,
         access: Arc::new(parts.access),

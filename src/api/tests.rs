@@ -55,6 +55,22 @@ impl Ingest for Fake {
     }
 }
 
+/// Leaves what it is given.
+struct Lazy;
+
+impl Retry for Lazy {
+    fn retry(&self, again: Again) -> BoxFuture<'_, Result<Retried, Refused>> {
+        async move {
+            if again.binding.is_some() {
+                return Err(Refused::Binding("no".to_owned()));
+            }
+            let left = again.ids.into_iter().map(|id| Left { id, code: "bad_json".to_owned(), message: "no".to_owned() }).collect();
+            Ok(Retried { left, ..Retried::default() })
+        }
+        .boxed()
+    }
+}
+
 /// Has one alert in two versions.
 #[derive(Default)]
 struct Shelf {
@@ -151,6 +167,7 @@ fn bench(access: Access, fake: Fake, limits: Limits) -> Bench {
     let router = router(Parts {
         ingest: Some(Arc::<Fake>::clone(&fake)),
         reader: Some(Arc::<Shelf>::clone(&shelf)),
+        retry: Some((Secret::new("store"), Arc::new(Lazy))),
         status: watched,
         metrics: metrics.clone(),
         access,
@@ -336,6 +353,22 @@ async fn types_encodings_and_queries_that_are_not_read() {
     assert_eq!(ask("format=hubspot&tenant=acme").await.0, 200);
     let batch = bench.batch();
     assert_eq!((batch.format.as_str(), batch.tenant.as_deref(), batch.binding.is_none()), ("hubspot", Some("acme"), true));
+}
+
+#[tokio::test]
+async fn letters_are_read_again_for_who_may_write_the_store() {
+    let bench = loopback();
+    let ask = async |token: &str, body: &str| {
+        let headers = [("authorization", token), ("content-type", "application/json")];
+        bench.ask("POST", "/v1/dead-letters/retry", &headers, body.to_owned()).await
+    };
+    for token in ["", "Bearer", "Bearer ", "Bearer other"] {
+        assert_eq!(ask(token, r#"{"ids":["a"]}"#).await.code(), (401, "unauthorized".to_owned()), "{token}");
+    }
+    let answer = ask("Bearer store", r#"{"ids":["a"]}"#).await;
+    assert_eq!((answer.status.as_u16(), &answer.json()["left"][0]["id"]), (200, &json!("a")));
+    assert_eq!(ask("Bearer store", r#"{"idz":[]}"#).await.code(), (400, "bad_body".to_owned()));
+    assert_eq!(ask("Bearer store", r#"{"ids":[],"binding":{}}"#).await.code(), (400, "bad_binding".to_owned()));
 }
 
 #[tokio::test]
@@ -543,7 +576,7 @@ async fn other_roles_have_other_routes() {
     let (_, status) = watch::channel(Status::default());
     let access = Access { loopback: true, ..Access::default() };
     let metrics = Metrics::new(&Registry::new(), &Labels { controls: &[], severities: &[], reasons: &[] });
-    let router = router(Parts { ingest: None, reader: None, status, metrics, access, limits: limits() });
+    let router = router(Parts { ingest: None, reader: None, retry: None, status, metrics, access, limits: limits() });
     let bench = Bench { router, ..parts };
     assert_eq!(bench.push(&[], "{}").await.code(), (404, "not_found".to_owned()));
     assert_eq!(bench.get("/v1/alerts", &[]).await.code(), (404, "not_found".to_owned()));
@@ -603,6 +636,7 @@ async fn answers_are_as_described() {
     check("GET", "/v1/managers?tenant=acme", "/v1/managers", "").await;
     check("GET", "/v1/managers", "/v1/managers", "").await;
     check("GET", "/v1/status", "/v1/status", "").await;
+    check("POST", "/v1/dead-letters/retry", "/v1/dead-letters/retry", "{}").await;
 }
 
 /// A listener with the router behind it.

@@ -3,6 +3,7 @@
 mod adapters;
 mod check;
 mod clickhouse;
+mod dead_letters;
 mod diff;
 mod embedded;
 mod evaluate;
@@ -48,6 +49,8 @@ enum Command {
     Diff(diff::Args),
     /// Send files to a running Filin
     Push(push::Args),
+    /// List, show and retry what could not be taken
+    DeadLetters(dead_letters::Args),
     /// Check the configuration and reference data and print what would run
     Check(check::Args),
     /// Run the embedded ClickHouse alone
@@ -75,6 +78,7 @@ pub fn main() -> ExitCode {
         Command::Explain(args) => explain::run(args),
         Command::Diff(args) => diff::run(args),
         Command::Push(args) => push::run(args),
+        Command::DeadLetters(args) => dead_letters::run(args),
         Command::Check(args) => check::run(args),
         Command::Clickhouse(args) => clickhouse::run(args),
         Command::Embedded(args) => embedded::run(args),

@@ -348,7 +348,7 @@ pub(super) fn live(_: &Config) -> Option<clickhouse::Client> {
 }
 
 /// Nobody else needs to reach the engine that a replay opens for itself.
-fn on_a_free_port(config: &Config) -> Config {
+pub(super) fn on_a_free_port(config: &Config) -> Config {
     let mut config = config.clone();
     if let Store::Embedded(embedded) = &mut config.store {
         embedded.listen.set_port(0);

@@ -113,6 +113,7 @@ fn record(r: kafka::Record, topic: &str, partition: u32, origin: &Arc<str>) -> O
         place: Place { source: topic.to_owned(), partition: partition.to_string(), offset: r.offset },
         origin: Some((Arc::clone(origin), r.offset)),
         refused,
+        last: false,
     })
 }
 

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::ingest::{Error, Ingestor};
 use crate::{
-    adapter::{self, Adapter, Decoder, Normalised, Raw},
+    adapter::{self, Adapter, Decoder, Normalised, Raw, secrets},
     api::{Batch, Ingest, RawLine, Refused, Rejection, Taken},
     event::{DEFAULT_TENANT, Event, Origin, Timestamp},
     ops::{clock, config},
@@ -33,7 +33,7 @@ pub enum Now {
 
 /// Takes raw records of any source.
 pub struct Intake {
-    ingestor: Ingestor,
+    pub(super) ingestor: Ingestor,
     now: Now,
     /// Adapters by what their bindings say.
     adapters: Mutex<BTreeMap<String, Adapter>>,
@@ -54,6 +54,8 @@ pub struct Record {
     pub origin: Option<(Arc<str>, u64)>,
     /// Code and message, when it is a dead letter already.
     pub refused: Option<(String, String)>,
+    /// The last line of its stream.
+    pub last: bool,
 }
 
 /// What became of records.
@@ -73,7 +75,7 @@ impl Intake {
         Self { ingestor, now, adapters: Mutex::default() }
     }
 
-    fn now(&self) -> Timestamp {
+    pub(super) fn now(&self) -> Timestamp {
         match self.now {
             Now::Clock => clock::now(),
             Now::Fixed(t) => t,
@@ -87,6 +89,11 @@ impl Intake {
     pub fn bound(&self, binding: &config::Binding) -> Result<Adapter, adapter::Error> {
         let value = binding.for_adapter();
         self.adapter(value.to_string(), || adapter::Binding::read(&value))
+    }
+
+    /// The adapter of a binding that was given by hand: the keys of `[[bindings]]` that adapters read.
+    pub(super) fn given(&self, value: &serde_json::Value) -> Result<Adapter, adapter::Error> {
+        self.adapter(value.to_string(), || adapter::Binding::read(value))
     }
 
     fn adapter(&self, key: String, binding: impl FnOnce() -> Result<adapter::Binding, adapter::Error>) -> Result<Adapter, adapter::Error> {
@@ -107,6 +114,15 @@ impl Intake {
     /// # Errors
     /// When log or store refuse; the same can be given again.
     pub async fn take(&self, adapter: &Adapter, records: Vec<Record>) -> Result<(u64, Vec<(usize, bool, DeadLetter)>), Error> {
+        self.take_all(adapter, records, None).await
+    }
+
+    async fn take_all(
+        &self,
+        adapter: &Adapter,
+        records: Vec<Record>,
+        mut stream: Option<Decoder>,
+    ) -> Result<(u64, Vec<(usize, bool, DeadLetter)>), Error> {
         let (now, prefix) = (self.now(), adapter.binding().actor_prefix.clone().unwrap_or_default());
         let (mut accepted, mut dead, mut base) = (0, Vec::new(), 0);
         let mut rest = records;
@@ -114,8 +130,13 @@ impl Intake {
             let later = rest.split_off(rest.len().min(CHUNK));
             let (chunk, adapter) = (std::mem::replace(&mut rest, later), adapter.clone());
             let n = chunk.len();
-            let outcome = tokio::task::spawn_blocking(move || normalise(&adapter, &chunk, now));
-            let mut outcome = outcome.await.map_err(|e| crate::log::Error::Stop(format!("normalising ended early: {e}")))?;
+            let mut decoder = stream.take();
+            let outcome = tokio::task::spawn_blocking(move || {
+                let outcome = normalise(&adapter, &chunk, decoder.as_mut(), now);
+                (outcome, decoder)
+            });
+            let (mut outcome, decoder) = outcome.await.map_err(|e| crate::log::Error::Stop(format!("normalising ended early: {e}")))?;
+            stream = decoder;
             accepted += outcome.events.len() as u64;
             let letters: Vec<DeadLetter> = outcome.dead.iter().map(|(_, _, l)| l.clone()).collect();
             self.ingestor.submit(outcome.events, &prefix, &letters).await?;
@@ -223,7 +244,7 @@ impl Reading {
                 Err(long) => {
                     let place = place(block.source.as_ref(), line.number);
                     let tenant = self.adapter.binding().tenant.as_deref().unwrap_or(DEFAULT_TENANT);
-                    let letter = DeadLetter::new(tenant, now, &place, 0, self.adapter.name(), file::TooLong::CODE, &long.to_string(), b"");
+                    let letter = letter(tenant, now, &place, 0, self.adapter.name(), file::TooLong::CODE, &long.to_string(), b"");
                     outcome.dead.push((line_number(line.number), false, letter));
                 }
             }
@@ -235,9 +256,12 @@ impl Reading {
         out.judge(now);
         outcome.blank += out.skipped;
         let tenant = self.adapter.binding().tenant.as_deref().unwrap_or(DEFAULT_TENANT);
+        // A row is read again with its header only.
+        let header = if out.rejects.is_empty() || text.is_empty() { None } else { self.decoder.header() };
+        let under = header.map(|header| [header.as_bytes(), b"\n", text].concat());
         for r in &out.rejects {
-            let place = place(source, number);
-            let letter = DeadLetter::new(tenant, now, &place, r.index, self.adapter.name(), r.code.as_str(), &r.reason, text);
+            let (place, raw) = (place(source, number), under.as_deref().unwrap_or(text));
+            let letter = letter(tenant, now, &place, r.index, self.adapter.name(), r.code.as_str(), &r.reason, raw);
             outcome.dead.push((line_number(number), r.code.readable(), letter));
         }
         for (index, event) in out.events.drain(..) {
@@ -245,6 +269,35 @@ impl Reading {
             outcome.events.push((event, origin));
         }
     }
+}
+
+/// A dead letter without secrets.
+#[expect(clippy::too_many_arguments, reason = "as many as the row has")]
+pub(super) fn letter(
+    tenant: &str,
+    at: Timestamp,
+    place: &Place,
+    index: u32,
+    format: &str,
+    code: &str,
+    message: &str,
+    raw: &[u8],
+) -> DeadLetter {
+    let message = secrets::mask(message.as_bytes());
+    DeadLetter::new(tenant, at, place, index, format, code, &String::from_utf8_lossy(&message), &secrets::mask(raw))
+}
+
+/// Headers as they are kept with a dead letter.
+fn kept(headers: &BTreeMap<String, String>) -> String {
+    if headers.is_empty() {
+        return String::new();
+    }
+    let text = |name: &str, value: &str| match secrets::is_secret(name) {
+        true => "***".to_owned(),
+        false => String::from_utf8_lossy(&secrets::mask(value.as_bytes())).into_owned(),
+    };
+    let kept: BTreeMap<&str, String> = headers.iter().map(|(name, value)| (name.as_str(), text(name, value))).collect();
+    serde_json::to_string(&kept).expect("keys are strings")
 }
 
 fn line_number(number: u64) -> usize {
@@ -255,24 +308,38 @@ fn place(source: Option<&Arc<str>>, number: u64) -> Place {
     Place { source: source.map_or_else(|| "stdin".to_owned(), |s| s.to_string()), partition: String::new(), offset: number }
 }
 
-/// Normalises records with the caller's clock.
-pub fn normalise(adapter: &Adapter, records: &[Record], now: Timestamp) -> Outcome {
+/// Normalises records with the caller's clock. Those that are the lines of one stream go through its decoder.
+pub fn normalise(adapter: &Adapter, records: &[Record], mut stream: Option<&mut Decoder>, now: Timestamp) -> Outcome {
     let (mut outcome, mut out) = (Outcome::default(), Normalised::default());
     for (i, record) in records.iter().enumerate() {
-        let mut letter = |index: u32, code: &str, message: &str, readable: bool| {
+        let header = stream.as_deref().and_then(Decoder::header);
+        let mut reject = |index: u32, code: &str, message: &str, readable: bool| {
             let tenant = adapter.binding().tenant.as_deref().unwrap_or(DEFAULT_TENANT);
-            let l = DeadLetter::new(tenant, now, &record.place, index, adapter.name(), code, message, &record.bytes);
+            // A row is read again with its header only.
+            let under = header.as_deref().map(|header| [header.as_bytes(), b"\n", &record.bytes].concat());
+            let raw = under.as_deref().unwrap_or(&record.bytes);
+            let mut l = letter(tenant, now, &record.place, index, adapter.name(), code, message, raw);
+            l.key = record.key.as_deref().map(|key| secrets::mask(key).into_owned()).unwrap_or_default();
+            l.headers = kept(&record.headers);
             outcome.dead.push((i, readable, l));
         };
         if let Some((code, message)) = &record.refused {
-            letter(0, code, message, false);
+            reject(0, code, message, false);
             continue;
         }
         out.clear();
-        adapter.record(&Raw { value: &record.bytes, key: record.key.as_deref(), headers: &record.headers }, &mut out);
+        match stream.as_deref_mut() {
+            Some(decoder) => {
+                decoder.line(&record.bytes, &mut out);
+                if record.last {
+                    decoder.end(&mut out);
+                }
+            }
+            None => adapter.record(&Raw { value: &record.bytes, key: record.key.as_deref(), headers: &record.headers }, &mut out),
+        }
         out.judge(now);
-        for reject in &out.rejects {
-            letter(reject.index, reject.code.as_str(), &reject.reason, reject.code.readable());
+        for r in &out.rejects {
+            reject(r.index, r.code.as_str(), &r.reason, r.code.readable());
         }
         for (index, event) in out.events.drain(..) {
             let origin = record.origin.as_ref().map(|(source, offset)| Origin { source: source.to_string(), offset: *offset, index });
@@ -299,8 +366,13 @@ impl Ingest for Intake {
                 adapter::Error::Binding(why) => Refused::Away(why),
             })?;
             let lines: Vec<u64> = batch.lines.iter().map(|l| l.line).collect();
-            let records = batch.lines.into_iter().map(|l| pushed(l, &batch.headers)).collect();
-            let (accepted, dead) = self.take(&adapter, records).await.map_err(|e| Refused::Away(e.to_string()))?;
+            let mut records: Vec<Record> = batch.lines.into_iter().map(|l| pushed(l, &batch.headers)).collect();
+            if let Some(last) = records.last_mut() {
+                last.last = true;
+            }
+            // Rows are read under their header; a line of JSON, as an event of binary CloudEvents, has its request's headers around it.
+            let stream = (!batch.whole && adapter.reads_csv()).then(|| adapter.decoder());
+            let (accepted, dead) = self.take_all(&adapter, records, stream).await.map_err(|e| Refused::Away(e.to_string()))?;
             let rejected =
                 dead.into_iter().map(|(i, readable, l)| Rejection { line: lines[i], code: l.code, message: l.message, readable }).collect();
             Ok(Taken { accepted, rejected })
@@ -325,5 +397,6 @@ fn pushed(line: RawLine, headers: &BTreeMap<String, String>) -> Record {
         place,
         origin: line.origin,
         refused: line.refused.map(|(code, message)| (code.to_owned(), message)),
+        last: false,
     }
 }

@@ -5,6 +5,7 @@ pub mod demo;
 mod feed;
 pub mod ingest;
 pub mod intake;
+pub mod letters;
 pub mod replay;
 pub mod score;
 pub mod service;

@@ -9,6 +9,7 @@ use super::{
     demo,
     ingest::{self, Ingestor, Policies, Rows},
     intake::{Intake, Now},
+    letters::Letters,
     score::{self, Cadence, Scorer},
 };
 use crate::{
@@ -24,6 +25,9 @@ use crate::{
     },
     store::{self, Alias, state},
 };
+
+/// The key of `log_meta` under which the instance that started last says where its console is.
+pub const CONSOLE: &str = "console";
 
 /// How long a stop may take.
 const GRACE: Duration = Duration::from_secs(30);
@@ -77,6 +81,8 @@ pub struct Opened {
     pub client: clickhouse::Client,
     /// For people.
     pub address: String,
+    /// Of the account that writes.
+    pub password: config::Secret,
     #[cfg(feature = "embedded")]
     embedded: Option<store::embedded::Running>,
 }
@@ -96,6 +102,8 @@ pub async fn run(config: Config, metrics: Metrics, stop: CancellationToken, read
     let opened = open_store(&config).await?;
     let client = opened.client.clone();
     let alias = Alias::new(alias_key(&config)?);
+    // Commands beside this process find it here.
+    state::set_meta(&client, CONSOLE, &console.to_string()).await?;
     let (log_id, partitions, appender, reader, writer) = open_log(&config, &client).await?;
 
     let (status, watch) = watch::channel(Status {
@@ -118,6 +126,10 @@ pub async fn run(config: Config, metrics: Metrics, stop: CancellationToken, read
     let intake = Arc::new(Intake::new(ingestor.clone(), Now::Clock));
     let parts = api::Parts {
         ingest: has(Role::Normalise).then(|| Arc::clone(&intake) as Arc<dyn api::Ingest>),
+        retry: has(Role::Normalise).then(|| {
+            let letters = Letters::new(Arc::clone(&intake), client.clone(), config.bindings.clone());
+            (opened.password.clone(), Arc::new(letters) as Arc<dyn api::Retry>)
+        }),
         reader: has(Role::Web).then(|| Arc::new(Stored::new(client.clone())) as Arc<dyn api::Reader>),
         status: watch,
         metrics: metrics.clone(),
@@ -265,6 +277,7 @@ pub async fn open_store(config: &Config) -> Result<Opened, Error> {
             Opened {
                 client: store::client(&options),
                 address: server.url.clone(),
+                password: server.password.clone(),
                 #[cfg(feature = "embedded")]
                 embedded: None,
             }
@@ -278,7 +291,9 @@ pub async fn open_store(config: &Config) -> Result<Opened, Error> {
                 ..store::embedded::Options::new(&config.data)
             };
             let running = store::embedded::start(options, CancellationToken::new()).await.map_err(|e| Error::Failed(chain(&e)))?;
-            Opened { client: store::client(&running.access().store()), address: running.access().url(), embedded: Some(running) }
+            let access = running.access();
+            let (client, address, password) = (store::client(&access.store()), access.url(), access.writer_password.clone());
+            Opened { client, address, password, embedded: Some(running) }
         }
         #[cfg(not(feature = "embedded"))]
         Store::Embedded(_) => {
@@ -303,6 +318,39 @@ impl Opened {
         if let Some(embedded) = self.embedded {
             embedded.stop().await;
         }
+    }
+}
+
+/// Store and log, opened for dead letters where no service runs.
+pub struct Alone {
+    /// What reads them again.
+    pub letters: Letters,
+    /// The store.
+    pub opened: Opened,
+    writer: JoinHandle<()>,
+}
+
+impl Alone {
+    /// Opens what the configuration names.
+    ///
+    /// # Errors
+    /// When something is not there or refuses.
+    pub async fn open(config: &Config, metrics: Metrics) -> Result<Self, Error> {
+        let opened = open_store(config).await?;
+        let client = opened.client.clone();
+        let alias = Alias::new(alias_key(config)?);
+        let (_, partitions, appender, _, writer) = open_log(config, &client).await?;
+        let writer = tokio::spawn(writer);
+        let ingestor = Ingestor::open(appender, partitions, client.clone(), alias, metrics, policies(config)).await?;
+        let intake = Arc::new(Intake::new(ingestor, Now::Clock));
+        Ok(Self { letters: Letters::new(intake, client, config.bindings.clone()), opened, writer })
+    }
+
+    /// Closes them. What was submitted is durable already.
+    pub async fn close(self) {
+        drop(self.letters);
+        self.writer.abort();
+        self.opened.close().await;
     }
 }
 

@@ -3,7 +3,8 @@
 use super::Error;
 
 /// Number and text, in order.
-const MIGRATIONS: &[(u32, &str)] = &[(1, include_str!("../../schemas/clickhouse/0001_first.sql"))];
+const MIGRATIONS: &[(u32, &str)] =
+    &[(1, include_str!("../../schemas/clickhouse/0001_first.sql")), (2, include_str!("../../schemas/clickhouse/0002_dead_letters.sql"))];
 
 /// Days that events and what was found in them are kept.
 const EVENTS_RETENTION_D: u32 = 400;
@@ -54,7 +55,8 @@ mod tests {
         let all: Vec<String> = MIGRATIONS.iter().flat_map(|(_, text)| statements(text)).collect();
         assert!(all.len() > 15, "{}", all.len());
         for s in all {
-            assert!(s.starts_with("CREATE TABLE IF NOT EXISTS {db}.") || s.starts_with("CREATE OR REPLACE VIEW {db}."), "{s}");
+            let creates = s.starts_with("CREATE TABLE IF NOT EXISTS {db}.") || s.starts_with("CREATE OR REPLACE VIEW {db}.");
+            assert!(creates || s.starts_with("ALTER TABLE {db}.") && s.contains(" ADD COLUMN IF NOT EXISTS "), "{s}");
         }
     }
 }

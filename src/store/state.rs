@@ -16,7 +16,7 @@ pub struct ManagerState {
     pub tenant: String,
     pub manager: String,
     pub epoch: u64,
-    #[serde(with = "serde_bytes_string")]
+    #[serde(with = "bytes")]
     pub state: Vec<u8>,
 }
 
@@ -29,7 +29,7 @@ pub struct TenantState {
     pub generation: u32,
     pub tenant: String,
     pub epoch: u64,
-    #[serde(with = "serde_bytes_string")]
+    #[serde(with = "bytes")]
     pub state: Vec<u8>,
 }
 
@@ -46,14 +46,14 @@ pub struct Checkpoint {
 }
 
 /// ClickHouse strings are bytes; serde's byte form is what the row format wants.
-mod serde_bytes_string {
+pub(super) mod bytes {
     use serde::{Deserializer, Serializer, de};
 
-    pub(super) fn serialize<S: Serializer>(bytes: &[u8], s: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(bytes: &[u8], s: S) -> Result<S::Ok, S::Error> {
         s.serialize_bytes(bytes)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<u8>, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<u8>, D::Error> {
         struct Bytes;
         impl de::Visitor<'_> for Bytes {
             type Value = Vec<u8>;

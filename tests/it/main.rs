@@ -3,6 +3,7 @@
 mod adapters;
 mod api;
 mod dashboards;
+mod dead_letters;
 mod embedded;
 mod kafka;
 mod layers;

@@ -1,0 +1,130 @@
+//! `retry`: through the running instance, which alone appends to a log of its own; where none runs, through store and log opened
+//! for this.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use http_body_util::{BodyExt as _, Full};
+use hyper::{Request, StatusCode, header};
+use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+use prometheus::Registry;
+
+use super::{super::Usage, close, replay, store};
+use crate::{
+    adapter,
+    api::{Again, DEFAULT_FORMAT, Retried},
+    engine::{Severity, control},
+    ops::{
+        config::{Config, Secret, Store},
+        metrics::{Labels, Metrics},
+    },
+    pipeline::service::{Alone, CONSOLE},
+    store::{
+        dead::{self, Filter},
+        state,
+    },
+};
+
+/// Letters in one request.
+const AT_ONCE: usize = 20_000;
+
+/// The binding by which letters are read instead of their own.
+pub(super) fn given(format: Option<String>, path: Option<PathBuf>) -> anyhow::Result<Option<serde_json::Value>> {
+    let mut binding = match &path {
+        Some(path) => {
+            let text = std::fs::read_to_string(path).map_err(|e| Usage(format!("--binding: {}: {e}", path.display())))?;
+            toml::from_str(&text).map_err(|e| Usage(format!("{}: {e}", path.display())))?
+        }
+        None => serde_json::Map::new(),
+    };
+    if let Some(format) = format {
+        binding.insert("format".to_owned(), format.into());
+    }
+    if binding.is_empty() {
+        return Ok(None);
+    }
+    binding.entry("format").or_insert_with(|| DEFAULT_FORMAT.into());
+    let binding = serde_json::Value::Object(binding);
+    adapter::Binding::check(&binding).map_err(Usage)?;
+    Ok(Some(binding))
+}
+
+pub(super) async fn retry(config: &Config, filter: &Filter, binding: Option<serde_json::Value>) -> anyhow::Result<Retried> {
+    let embedded = matches!(config.store, Store::Embedded(_));
+    if embedded && replay::live(config).is_none() {
+        return alone(config, filter, binding).await;
+    }
+    let (client, opened) = store(config).await?;
+    let done = async {
+        let ids = dead::ids(&client, filter).await?;
+        let Some(console) = state::meta(&client, CONSOLE).await? else { return Ok(None) };
+        let password = password(config).context("the running instance's password is not there")?;
+        through(&console, &password, &ids, binding.clone()).await
+    }
+    .await;
+    close(opened).await;
+    match done? {
+        Some(done) => Ok(done),
+        None if embedded => anyhow::bail!("the running instance does not answer: stop it, or try again"),
+        None => alone(config, filter, binding).await,
+    }
+}
+
+/// Of the account that writes the store.
+fn password(config: &Config) -> Option<Secret> {
+    match &config.store {
+        Store::Server(server) => Some(server.password.clone()),
+        #[cfg(feature = "embedded")]
+        Store::Embedded(_) => crate::store::embedded::access(&config.data).map(|a| a.writer_password),
+        #[cfg(not(feature = "embedded"))]
+        Store::Embedded(_) => None,
+    }
+}
+
+async fn alone(config: &Config, filter: &Filter, binding: Option<serde_json::Value>) -> anyhow::Result<Retried> {
+    let controls: Vec<&str> = control::ALL.iter().map(|c| c.id).collect();
+    let severities: Vec<&str> = Severity::ALL.iter().map(|s| s.as_str()).collect();
+    let reasons: Vec<&str> = adapter::Code::ALL.iter().map(|c| c.as_str()).collect();
+    let metrics = Metrics::new(&Registry::new(), &Labels { controls: &controls, severities: &severities, reasons: &reasons });
+    let alone = Alone::open(&replay::on_a_free_port(config), metrics).await?;
+    let done = async {
+        let ids = dead::ids(&alone.opened.client, filter).await?;
+        anyhow::Ok(alone.letters.retry(&Again { ids, binding }).await?)
+    }
+    .await;
+    alone.close().await;
+    done
+}
+
+/// None when nobody answers there.
+async fn through(console: &str, password: &Secret, ids: &[String], binding: Option<serde_json::Value>) -> anyhow::Result<Option<Retried>> {
+    let client: Client<_, Full<bytes::Bytes>> = Client::builder(TokioExecutor::new()).build_http();
+    let mut token = header::HeaderValue::try_from(format!("Bearer {}", password.expose())).context("the password is no header")?;
+    token.set_sensitive(true);
+    let mut all = Retried::default();
+    for ids in ids.chunks(AT_ONCE) {
+        let again = Again { ids: ids.to_vec(), binding: binding.clone() };
+        let request = Request::post(format!("http://{console}/v1/dead-letters/retry"))
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(header::AUTHORIZATION, token.clone())
+            .body(Full::new(serde_json::to_vec(&again)?.into()))?;
+        let response = match client.request(request).await {
+            Ok(response) => response,
+            Err(e) if e.is_connect() => return Ok(None),
+            Err(e) => return Err(e).context("the running instance broke off; retry again"),
+        };
+        let status = response.status();
+        let body = response.into_body().collect().await.context("the running instance broke off; retry again")?.to_bytes();
+        if status != StatusCode::OK {
+            let said: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+            anyhow::bail!("the running instance answered {status}: {}", said["message"].as_str().unwrap_or("no Filin answers there"));
+        }
+        let done: Retried = serde_json::from_slice(&body).context("the answer of the running instance cannot be read")?;
+        all.letters += done.letters;
+        all.events += done.events;
+        all.known += done.known;
+        all.settled += done.settled;
+        all.left.extend(done.left);
+    }
+    Ok(Some(all))
+}
