@@ -50,12 +50,15 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
     };
     let limits = args.limits.as_deref().map(serde_json::from_str).transpose().map_err(|e| Usage(format!("--limits: {e}")))?;
+    let data = args.data.unwrap_or_else(ops::config::data_dir);
+    // The engine takes a relative folder for one inside its own.
+    let data = std::path::absolute(&data).unwrap_or(data);
     let options = embedded::Options {
         limits: limits.unwrap_or_default(),
         listen: args.listen,
         reader_password,
         memory_bytes: args.memory << 20,
-        ..embedded::Options::new(args.data.unwrap_or_else(ops::config::data_dir))
+        ..embedded::Options::new(data)
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let done = runtime.block_on(async {

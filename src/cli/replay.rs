@@ -367,7 +367,11 @@ async fn score_log(args: &Args, config: &Config, client: &clickhouse::Client, al
         }
         anyhow::bail!("the log is a Kafka topic: give --config with [kafka] brokers");
     }
-    let partitions = client.query("SELECT DISTINCT partition FROM log ORDER BY partition").fetch_all().await.map_err(store::Error::from)?;
+    let partitions = client
+        .query("SELECT DISTINCT partition FROM (SELECT partition FROM log UNION ALL SELECT partition FROM checkpoints) ORDER BY partition")
+        .fetch_all()
+        .await
+        .map_err(store::Error::from)?;
     score_partitions(args, client, alias, output, &log_id, LocalLines(client.clone()), partitions).await
 }
 
@@ -401,7 +405,7 @@ async fn score_partitions(
         }
         if args.verify
             && equal
-            && let Some(difference) = verify::compare(client, log_id, id, &scored).await?
+            && let Some(difference) = verify::compare(client, id, &scored).await?
         {
             eprintln!("filin: differs: {difference}");
             equal = false;

@@ -539,7 +539,7 @@ impl Reference {
 }
 
 /// A row without a tenant is the default tenant's; said in the row, so that equal rows are equal.
-fn name_tenant(tenant: &mut String) {
+pub fn name_tenant(tenant: &mut String) {
     if tenant.is_empty() {
         DEFAULT_TENANT.clone_into(tenant);
     }

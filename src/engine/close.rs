@@ -36,11 +36,17 @@ const QUIET_PEAK: f64 = 3.0;
 impl Tenant {
     /// Closes all dates that are due, oldest first.
     pub(super) fn close_due(&mut self) {
+        let mut last = None;
         while let Some((date, _)) = self.open.first_key_value().filter(|(date, _)| self.calendar.is_closed(**date)) {
             let date = *date;
             let mut managers = self.open.remove(&date).unwrap_or_default();
             managers.sort_by(|a, b| self.roster.get(*a).id.cmp(&self.roster.get(*b).id));
             self.close(date, &managers);
+            last = Some(date);
+        }
+        // Not before all of them are closed: after a long gap an open day may lie far behind the watermark.
+        if let Some(date) = last {
+            self.forget(date);
         }
     }
 
@@ -69,7 +75,6 @@ impl Tenant {
         for (class, sizes) in self.shared.classes.iter_mut().zip(sizes) {
             class.set_sizes(sizes);
         }
-        self.forget(date);
     }
 
     /// What lies more than 72 h behind the watermark, or outside the windows, has no further effect.

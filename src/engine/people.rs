@@ -65,12 +65,13 @@ impl Default for People {
 }
 
 impl People {
-    /// Adds a row; of two with one id and instant the later one wins. False when exactly this row is there already.
+    /// Adds a row; of two with one id and instant the later one wins. False when exactly this row is the one that holds already:
+    /// a row that comes back after a correction is news.
     pub(super) fn insert(&mut self, user: &User, calendar: &mut Calendar) -> bool {
         let mut row = Row::of(user);
         let rows = self.rows.entry(user.id.clone()).or_default();
         let after = rows.partition_point(|r| r.since <= row.since);
-        let repeated = rows[..after].iter().rev().take_while(|r| r.since == row.since).any(|r| r.hash == row.hash);
+        let repeated = rows[..after].last().is_some_and(|r| r.since == row.since && r.hash == row.hash);
         if !repeated {
             row.settle(calendar);
             rows.insert(after, row);
@@ -185,7 +186,7 @@ mod tests {
         assert_eq!(&*people.at("anna", at("2026-01-01")).post.role, "unknown");
         assert!(people.insert(&row("2026-01-01", "a", "A."), &mut calendar));
         assert!(people.insert(&row("2026-01-01", "b", "A."), &mut calendar));
-        assert!(!people.insert(&row("2026-01-01", "a", "A."), &mut calendar), "an old row again");
+        assert!(!people.insert(&row("2026-01-01", "b", "A."), &mut calendar), "the same again");
         assert_eq!(&*people.at("anna", at("2026-01-01")).post.team, "b", "the later row wins");
         assert_eq!(&*people.at("anna", at("2025-01-01")).post.team, "a", "the first row holds for all earlier time");
         assert!(people.insert(&row("2026-01-01", "a", "Anna"), &mut calendar), "as the directory sees it");

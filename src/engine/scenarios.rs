@@ -202,7 +202,8 @@ fn repeats_are_dropped() {
     };
     assert_eq!(stored(&at("2026-01-05T10:00:00Z", "1", Some(1))), Some(Lateness::OnTime));
     assert_eq!(at("2026-01-05T10:00:00Z", "1", None), [Effect::Repeated], "the same event by another way");
-    assert_eq!(at("2026-01-05T10:00:00Z", "2", Some(1)), [Effect::Repeated], "the same place of the same origin");
+    assert_eq!(stored(&at("2026-01-05T10:00:00Z", "2", Some(1))), Some(Lateness::OnTime), "rejected when its place came first");
+    assert_eq!(at("2026-01-05T10:00:00Z", "2", Some(1)), [Effect::Repeated]);
     assert_eq!(stored(&at("2026-01-08T10:00:00Z", "3", Some(2))), Some(Lateness::OnTime));
     assert_eq!(at("2026-01-05T10:00:00Z", "1", None), [Effect::Repeated], "72 h behind, not more");
     assert_eq!(stored(&at("2026-01-08T10:00:00.001Z", "4", None)), Some(Lateness::OnTime));
@@ -368,6 +369,31 @@ fn invented_accounts_are_bounded_and_forgotten() {
     let snapshot = told.tenant.snapshot();
     let managers = ["anna", "ghost01", "ghost10"].map(|id| (id.to_owned(), told.tenant.manager_snapshot(id)));
     assert_eq!(Tenant::restore(&snapshot, managers).expect("its own").managers().len(), 2, "ghost01 is forgotten");
+}
+
+#[test]
+fn a_gap_over_open_days_forgets_nobody_who_is_still_to_be_closed() {
+    let mut told = Told::new(&["anna"]);
+    told.tenant.terms.ghosts = 10;
+    told.event("anna", &day_time(0, 12), Action::View, |_| {});
+    for i in 0..30 {
+        told.event(&format!("ghost{i:02}"), &day_time(1, 6), Action::Login, |e| e.event.outcome = Outcome::Failure);
+    }
+    told.work("anna", 1..2, 20);
+    let effects = told.event("anna", &day_time(12, 9), Action::View, |_| {});
+    assert_eq!(stored(&effects), Some(Lateness::OnTime));
+    let n = told.tenant.roster.find("anna").expect("known");
+    let learned = told.tenant.roster.get(n).base.hurdle.days();
+    assert!(learned > 1.1, "both days were learned, the second with little weight: {learned}");
+}
+
+#[test]
+fn a_row_that_comes_back_after_a_correction_holds() {
+    let mut told = Told::new(&["anna"]);
+    told.row("anna", |u| u.terminated_at = Date::parse("2026-01-01").map(When::Day));
+    assert_eq!(alerts(&told.event("anna", "2026-01-05T10:00:00Z", Action::View, |_| {})).len(), 1);
+    told.row("anna", |_| {});
+    assert_eq!(told.event("anna", "2026-01-07T10:00:00Z", Action::View, |_| {}).len(), 1, "the dismissal was a mistake");
 }
 
 #[test]

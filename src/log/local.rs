@@ -73,7 +73,11 @@ pub struct Reader {
 pub async fn open(client: clickhouse::Client, partitions: u32) -> Result<(Appender, Reader, impl Future<Output = ()>), Error> {
     let found = client.query("SELECT partition, max(seq) FROM log GROUP BY partition").fetch_all::<(u32, u64)>().await;
     let ends: Ends = found.map_err(|e| Error::Away(e.to_string()))?.into_iter().collect();
-    let next = ends.values().max().map_or(0, |m| m + 1);
+    // Retention may have emptied the table: numbers that were given once are never given again.
+    let given = "SELECT max(next) FROM (SELECT if(count() = 0, 0, max(seq) + 1) AS next FROM log \
+                 UNION ALL SELECT if(count() = 0, 0, max(log_offset) + 1) AS next FROM checkpoints \
+                 UNION ALL SELECT if(count() = 0, 0, max(log_offset) + 1) AS next FROM events)";
+    let next = client.query(given).fetch_one::<u64>().await.map_err(|e| Error::Away(e.to_string()))?;
     let (jobs, queue) = mpsc::channel(QUEUE);
     let (publish, watch) = watch::channel(ends);
     let tail = Arc::new(Mutex::new(Tail { first: next, lines: VecDeque::new(), bytes: 0 }));

@@ -122,9 +122,12 @@ impl Ingestor {
         {
             let tenants = inner.tenants.read().expect("no holder panics");
             let new = |tenant: &str| tenants.get(tenant).map(|k| &k.directory);
-            rows.users.retain(|u| new(&u.tenant).is_none_or(|d| !d.users().of(&u.id).contains(u)));
-            rows.clients.retain(|c| new(&c.tenant).is_none_or(|d| !d.clients().of(&c.id).contains(c)));
-            rows.orders.retain(|o| new(&o.tenant).is_none_or(|d| !d.orders().of(&o.id).contains(o)));
+            last_of_each(&mut rows.users, |u| (u.tenant.clone(), u.id.clone(), u.since()));
+            last_of_each(&mut rows.clients, |c| (c.tenant.clone(), c.id.clone(), c.since()));
+            last_of_each(&mut rows.orders, |o| (o.tenant.clone(), o.id.clone(), o.since()));
+            rows.users.retain(|u| new(&u.tenant).is_none_or(|d| !d.users().holds(u)));
+            rows.clients.retain(|c| new(&c.tenant).is_none_or(|d| !d.clients().holds(c)));
+            rows.orders.retain(|o| new(&o.tenant).is_none_or(|d| !d.orders().holds(o)));
         }
         rows.users.sort_by(|a, b| (&a.tenant, &a.id, a.since()).cmp(&(&b.tenant, &b.id, b.since())));
         let named: BTreeSet<String> = rows.users.iter().map(|u| u.tenant.clone()).collect();
@@ -206,6 +209,13 @@ impl Ingestor {
         inner.tenants.write().expect("no holder panics").entry(tenant.to_owned()).or_insert_with(|| inner.fresh(tenant)).introduced = true;
         Ok(())
     }
+}
+
+/// Of rows with one key the last one stays: it is the one that holds.
+fn last_of_each<T, K: Ord>(rows: &mut Vec<T>, key: impl Fn(&T) -> K) {
+    let mut seen = BTreeSet::new();
+    let mut last: Vec<bool> = rows.iter().rev().map(|r| seen.insert(key(r))).collect();
+    rows.retain(|_| last.pop().unwrap_or(true));
 }
 
 impl Inner {

@@ -376,7 +376,13 @@ impl Scorer {
         let full = partition.generation != Some(generation);
         let (mut managers, mut tenants) = (Vec::new(), Vec::new());
         for (name, tenant) in &partition.tenants {
-            let changed = if full { tenant.managers() } else { tenant.changed_managers() };
+            let mut changed = tenant.changed_managers();
+            if full {
+                // Those who were forgotten are written too, as empty: an unfinished snapshot of this generation may hold them.
+                changed.extend(tenant.managers());
+                changed.sort_unstable();
+                changed.dedup();
+            }
             managers.extend(changed.into_iter().map(|manager| ManagerState {
                 log_id: self.log_id.clone(),
                 partition: id,

@@ -528,22 +528,19 @@ async fn start_sources(
 /// # Errors
 /// When the file cannot be read at all.
 pub fn read_rows(kind: &str, path: &Path, rows: &mut Rows) -> Result<Vec<load::Complaint>, crate::directory::Error> {
-    let complaints = match kind {
-        "users" => {
-            let loaded = load::file(path)?;
-            rows.users.extend(loaded.rows);
-            loaded.complaints
-        }
-        "clients" => {
-            let loaded = load::file(path)?;
-            rows.clients.extend(loaded.rows);
-            loaded.complaints
-        }
-        _ => {
-            let loaded = load::file(path)?;
-            rows.orders.extend(loaded.rows);
-            loaded.complaints
-        }
-    };
-    Ok(complaints)
+    fn read<T: load::Cells>(
+        path: &Path,
+        rows: &mut Vec<T>,
+        tenant: impl Fn(&mut T) -> &mut String,
+    ) -> Result<Vec<load::Complaint>, crate::directory::Error> {
+        let mut loaded = load::file(path)?;
+        loaded.rows.iter_mut().for_each(|row| load::name_tenant(tenant(row)));
+        rows.append(&mut loaded.rows);
+        Ok(loaded.complaints)
+    }
+    match kind {
+        "users" => read(path, &mut rows.users, |u| &mut u.tenant),
+        "clients" => read(path, &mut rows.clients, |c| &mut c.tenant),
+        _ => read(path, &mut rows.orders, |o| &mut o.tenant),
+    }
 }

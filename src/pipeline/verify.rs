@@ -48,6 +48,8 @@ impl Lines for crate::log::kafka_lines::Lines {
 pub struct Scored {
     /// The checkpoint from which it was scored, when the head of the log is gone.
     pub from: Option<Checkpoint>,
+    /// The newest checkpoint when it began: what is stored beyond it may still grow.
+    pub until: Option<Checkpoint>,
     /// Records read.
     pub records: u64,
     /// Alert versions, in order.
@@ -89,6 +91,7 @@ pub async fn partition(
         scored.from = Some(oldest);
     }
     let until = newest.as_ref().map(|n| n.log_offset);
+    scored.until = newest;
     let mut effects = Vec::new();
     loop {
         let chunk = lines.read(id, after, CHUNK).await?;
@@ -158,8 +161,8 @@ fn states(tenants: &BTreeMap<String, Tenant>) -> BTreeMap<(String, Option<String
 ///
 /// # Errors
 /// When the store cannot be read.
-pub async fn compare(client: &clickhouse::Client, log_id: &str, id: u32, scored: &Scored) -> anyhow::Result<Option<String>> {
-    let Some(newest) = state::newest(client, log_id, id).await? else {
+pub async fn compare(client: &clickhouse::Client, id: u32, scored: &Scored) -> anyhow::Result<Option<String>> {
+    let Some(newest) = &scored.until else {
         let some = scored.alerts.len() + scored.events.len();
         return Ok((some > 0).then(|| format!("partition {id}: nothing is checkpointed, the log gives {some} rows")));
     };
@@ -193,7 +196,7 @@ pub async fn compare(client: &clickhouse::Client, log_id: &str, id: u32, scored:
         return Ok(Some(text));
     }
     let mut stored = BTreeMap::new();
-    for (tenant, restored) in state::load(client, &newest).await? {
+    for (tenant, restored) in state::load(client, newest).await? {
         stored.insert((tenant.clone(), None), restored.shared);
         stored.extend(restored.managers.into_iter().map(|(m, bytes)| ((tenant.clone(), Some(m)), bytes)));
     }

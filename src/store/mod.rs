@@ -30,8 +30,8 @@ pub enum Error {
     Refused(String),
 }
 
-/// Codes that say "not now": timeouts, memory, too many parts or queries, keeper, disk, read-only.
-const BUSY: &[u32] = &[159, 160, 202, 203, 209, 210, 212, 241, 242, 243, 252, 279, 285, 319, 425, 439, 999];
+/// Codes that say "not now": timeouts, memory, too many parts or queries, cancelled, keeper, disk, read-only.
+const BUSY: &[u32] = &[159, 160, 202, 203, 209, 210, 212, 241, 242, 243, 252, 279, 285, 319, 394, 425, 439, 999];
 
 impl From<clickhouse::error::Error> for Error {
     fn from(e: clickhouse::error::Error) -> Self {

@@ -168,14 +168,15 @@ pub async fn seen(client: &clickhouse::Client, tenant: &str, at: &Checkpoint, si
     Ok(seen)
 }
 
-/// Drops the states of all generations of a partition but the two newest.
+/// Drops the states of all generations of a partition but the two newest that have a checkpoint, and those above them.
 ///
 /// # Errors
 /// When ClickHouse is away or refuses.
 pub async fn drop_old_generations(client: &clickhouse::Client, log_id: &str, partition: u32) -> Result<(), Error> {
-    let query =
-        "SELECT DISTINCT generation FROM tenant_state WHERE log_id = ? AND partition = ? ORDER BY generation DESC LIMIT 1000 OFFSET 2";
-    let old = client.query(query).bind(log_id).bind(partition).fetch_all::<u32>().await?;
+    let query = "SELECT DISTINCT generation FROM tenant_state WHERE log_id = ? AND partition = ? AND generation < \
+         (SELECT min(generation) FROM (SELECT DISTINCT generation FROM checkpoints WHERE log_id = ? AND partition = ? \
+         ORDER BY generation DESC LIMIT 2)) ORDER BY generation LIMIT 1000";
+    let old = client.query(query).bind(log_id).bind(partition).bind(log_id).bind(partition).fetch_all::<u32>().await?;
     for generation in old {
         for table in ["manager_state", "tenant_state"] {
             client

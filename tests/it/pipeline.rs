@@ -250,6 +250,37 @@ fn bad_input_is_answered_and_kept_and_the_rest_goes_on() {
     service.stop();
 }
 
+#[test]
+fn rows_without_a_tenant_and_a_log_that_retention_emptied_lose_nothing() {
+    let root = tempfile::tempdir().expect("a folder");
+    let (data, users) = (root.path().join("data"), root.path().join("users.csv"));
+    std::fs::write(&users, "id,team,role,terminated_at\nanna,a,sales,2026-01-10\n").expect("written");
+    let flags = ["--users", users.to_str().expect("plain")];
+    let push = |service: &Service, name: &str, time: &str| {
+        let event =
+            format!("{{\"id\":\"{name}\",\"time\":\"{time}\",\"source\":\"generic\",\"actor\":{{\"id\":\"anna\"}},\"action\":\"view\"}}\n");
+        assert_eq!(service.http("POST", "/v1/events", event.as_bytes()).0, 200);
+        service.settle();
+    };
+    let service = Service::start(&data, &flags);
+    push(&service, "before", "2026-01-09T10:00:00.000Z");
+    push(&service, "after", "2026-01-12T10:00:00.000Z");
+    assert_eq!(service.ask("SELECT kind FROM filin.alerts_latest"), "leaver_active", "the row is the default tenant's");
+    service.stop();
+
+    // A quiet time as long as the retention: the table is empty, the states are not.
+    let service = Service::start(&data, &flags);
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(service.client().query("TRUNCATE TABLE log").execute()).expect("emptied");
+    service.stop();
+    let service = Service::start(&data, &flags);
+    let event =
+        "{\"id\":\"later\",\"time\":\"2026-01-13T10:00:00.000Z\",\"source\":\"generic\",\"actor\":{\"id\":\"anna\"},\"action\":\"view\"}\n";
+    assert_eq!(service.http("POST", "/v1/events", event.as_bytes()).0, 200);
+    wait("the event to be scored", || (service.count("SELECT count() FROM filin.events WHERE id = 'later'") == 1).then_some(()));
+    service.stop();
+}
+
 fn millis_now() -> i64 {
     filin::ops::clock::now().millis()
 }

@@ -167,7 +167,7 @@ impl Run<'_> {
             ceilings: &self.shared.ceilings,
             memory_bytes: self.shared.memory_bytes,
             held,
-            comment: &self.request.id,
+            comment: &self.request.ticket,
         }
     }
 

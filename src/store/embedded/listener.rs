@@ -138,7 +138,7 @@ async fn run(shared: &Arc<Shared>, request: request::Request, mut body: Incoming
     let (head_out, mut head) = oneshot::channel();
     let (pieces, receiver) = mpsc::channel(PIECES);
     let sink = Sink::new(head_out, request.coding, request.wait_end, shared.limits.idle());
-    let mut abandoned = Abandoned { shared: shared.clone(), id: request.id.clone(), armed: true };
+    let mut abandoned = Abandoned { shared: shared.clone(), ticket: request.ticket.clone(), armed: true };
     let worker = shared.clone();
     tokio::task::spawn_blocking(move || {
         execute::run(&worker, request, Pieces { receiver, piece: Bytes::new(), ended: false }, sink);
@@ -174,7 +174,7 @@ async fn run(shared: &Arc<Shared>, request: request::Request, mut body: Incoming
 /// Cancels the statement of a client that went away before its answer began.
 struct Abandoned {
     shared: Arc<Shared>,
-    id: String,
+    ticket: String,
     armed: bool,
 }
 
@@ -182,8 +182,8 @@ impl Drop for Abandoned {
     fn drop(&mut self) {
         // Without a runtime the process is ending.
         if let Some(runtime) = self.armed.then(Handle::try_current).and_then(Result::ok) {
-            let (shared, id) = (self.shared.clone(), std::mem::take(&mut self.id));
-            runtime.spawn_blocking(move || shared.kill(Some(&id)));
+            let (shared, ticket) = (self.shared.clone(), std::mem::take(&mut self.ticket));
+            runtime.spawn_blocking(move || shared.kill(Some(&ticket)));
         }
     }
 }

@@ -62,7 +62,6 @@ const SYSTEM: &[&str] = &[
     "numbers_mt",
     "one",
     "parts",
-    "parts_columns",
     "privileges",
     "projections",
     "replicas",

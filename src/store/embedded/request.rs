@@ -1,5 +1,13 @@
 //! What a request asks for: parameters of the URL, headers, fields of a form.
 
+use std::{
+    hash::{BuildHasher as _, RandomState},
+    sync::{
+        LazyLock,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
 use hyper::{HeaderMap, Method, header, http::request::Parts};
 
 use super::{auth::Account, compress::Coding, connection::Exception};
@@ -39,6 +47,8 @@ const MAX_ID: usize = 256;
 pub(super) struct Request {
     pub(super) account: Account,
     pub(super) id: String,
+    /// What the engine knows it by, so that it can be cancelled. Nobody outside can guess it: ids are given by clients and may be those of others.
+    pub(super) ticket: String,
     /// The statement, or its beginning; the rest is in the body.
     pub(super) query: String,
     pub(super) database: Option<String>,
@@ -77,6 +87,7 @@ impl Request {
         let mut request = Self {
             account,
             id,
+            ticket: ticket(),
             query: String::new(),
             database: header("x-clickhouse-database"),
             default_format: header("x-clickhouse-format"),
@@ -175,6 +186,12 @@ impl Request {
         }
         Ok(())
     }
+}
+
+fn ticket() -> String {
+    static SECRET: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    format!("{:016x}", SECRET.hash_one(NEXT.fetch_add(1, Ordering::Relaxed)))
 }
 
 /// A header as text.
