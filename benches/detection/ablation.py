@@ -2,7 +2,7 @@
 """What each part of the detector beyond the reference is worth, on made-up companies that nothing was tuned on.
 
 Simulates companies with attacks (and without), replays each with everything on, everything off and one part off at a time, and
-prints recall and false alerts. Needs target/release/filin (make build) and about four minutes on two cores.
+prints recall and false alerts. Needs target/release/filin (make build) and about eleven minutes of processor time.
 Usage: benches/detection/ablation.py [--seeds 31-38] [--clean 41-45] [--out DIR]
 """
 
