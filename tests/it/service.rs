@@ -131,7 +131,7 @@ impl Service {
         self.ask(sql).parse().unwrap_or_else(|e| panic!("{sql}: {e}"))
     }
 
-    /// Waits until everything in the log is scored and stored.
+    /// Waits until everything in the log is scored and stored, roll-ups included.
     pub(crate) fn settle(&self) {
         wait("the log to be scored and stored", || {
             let status: serde_json::Value = serde_json::from_str(&self.http("GET", "/v1/status", b"").1).expect("a status");
@@ -141,6 +141,9 @@ impl Service {
             let offsets = status["tenants"].as_array().expect("a list").iter().filter_map(|t| t["log_offset"].as_u64());
             (status["log_behind"] == 0 && offsets.max() == Some(end)).then_some(())
         });
+        // Roll-ups follow within seconds; each says up to where it counts.
+        let up_to = |table: &str| self.count(&format!("SELECT max(log_offset) FROM filin.{table}"));
+        wait("the roll-ups", || (up_to("manager_day") >= up_to("events")).then_some(()));
     }
 
     /// A client with the writer's account.

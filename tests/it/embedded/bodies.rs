@@ -280,15 +280,39 @@ fn an_error_within_a_stream_cannot_be_taken_for_its_end() {
 #[test]
 fn a_client_that_goes_away_ends_its_query() {
     let server = Server::shared();
-    for sql in ["SELECT count() FROM numbers(1000000000000) WHERE sipHash64(number) = 1", "SELECT number FROM numbers(1000000000000)"] {
-        let target = query(&[("user", "filin"), ("password", &server.password), ("query_id", "gone-away")]);
+    for sql in [
+        "SELECT count(), 'gone-away' FROM numbers(1000000000000) WHERE sipHash64(number) = 1",
+        "SELECT number, 'gone-away' FROM numbers(1000000000000)",
+    ] {
+        let target = query(&[("user", "filin"), ("password", &server.password)]);
         let mut stream = open(server.addr);
         stream.write_all(&request("POST", &target, &[], sql.as_bytes())).unwrap();
-        let running = || server.run("SELECT count() FROM system.processes WHERE Settings['log_comment'] = 'gone-away'");
+        let running = || server.run("SELECT count() FROM system.processes WHERE position(query, concat('gone', '-away')) > 0");
         eventually("the query runs", || running() == "1");
         drop(stream);
         eventually("the query is cancelled", || running() == "0");
     }
+}
+
+#[test]
+fn nobody_ends_what_others_run_by_taking_their_query_id() {
+    let server = Server::shared();
+    let sql = "SELECT count(), 'of-another' FROM numbers(1000000000000) WHERE sipHash64(number) = 1";
+    let theirs = query(&[("user", "filin"), ("password", &server.password), ("query_id", "the-same")]);
+    let mut writer = open(server.addr);
+    writer.write_all(&request("POST", &theirs, &[], sql.as_bytes())).unwrap();
+    let running = || server.run("SELECT count() FROM system.processes WHERE position(query, concat('of-', 'another')) > 0");
+    eventually("the writer's query runs", || running() == "1");
+    let mut reader = open(server.addr);
+    let mine = "SELECT count(), 'of-a-reader' FROM numbers(1000000000000) WHERE sipHash64(number) = 1";
+    reader.write_all(&request("POST", &query(&[("query_id", "the-same")]), &[], mine.as_bytes())).unwrap();
+    let reading = || server.run("SELECT count() FROM system.processes WHERE position(query, concat('of-a-', 'reader')) > 0");
+    eventually("the reader's query runs", || reading() == "1");
+    drop(reader);
+    eventually("the reader's query is cancelled", || reading() == "0");
+    assert_eq!(running(), "1", "the writer's goes on");
+    drop(writer);
+    eventually("the writer's query is cancelled", || running() == "0");
 }
 
 #[test]
