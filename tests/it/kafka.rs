@@ -16,6 +16,7 @@ use rdkafka::{
     ClientConfig,
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
     client::DefaultClientContext,
+    message::{Header, OwnedHeaders},
     producer::{FutureProducer, FutureRecord},
 };
 
@@ -81,6 +82,20 @@ pub(crate) async fn send(topic: &str, lines: &[&str]) {
     let mut reports = Vec::new();
     for line in lines {
         let record = FutureRecord::<(), str>::to(topic).partition(0).payload(line);
+        reports.push(producer.send_result(record).unwrap_or_else(|(e, _)| panic!("{e}")));
+    }
+    for report in reports {
+        report.await.unwrap().unwrap();
+    }
+}
+
+/// The same with headers.
+pub(crate) async fn send_with(topic: &str, lines: &[&str], headers: &[(&str, &str)]) {
+    let producer = producer(&[("acks", "all"), ("enable.idempotence", "true")]);
+    let mut reports = Vec::new();
+    for line in lines {
+        let headers = headers.iter().fold(OwnedHeaders::new(), |all, (key, value)| all.insert(Header { key, value: Some(*value) }));
+        let record = FutureRecord::<(), str>::to(topic).partition(0).payload(line).headers(headers);
         reports.push(producer.send_result(record).unwrap_or_else(|(e, _)| panic!("{e}")));
     }
     for report in reports {

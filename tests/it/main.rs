@@ -13,3 +13,4 @@ mod reference;
 mod schemas;
 mod service;
 mod simulate;
+mod transports;
