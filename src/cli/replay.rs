@@ -291,10 +291,7 @@ fn features(path: &Path, tenants: BTreeMap<String, Tenant>) -> anyhow::Result<()
     let named = ["x", "r", "s"].into_iter().flat_map(|what| names().map(|name| format!("{what}_{name}")));
     out.write_record(head.into_iter().chain(named))?;
     for (name, mut tenant) in tenants {
-        let mut days = tenant.take_features();
-        days.extend(tenant.open_features());
-        days.sort_by(|a, b| (a.date, &a.manager).cmp(&(b.date, &b.manager)));
-        for day in days {
+        for day in tenant.take_features() {
             let text = |t: &str| t.to_owned();
             let who =
                 [text(&name), text(&day.manager), day.date.to_string(), day.integration.to_string(), text(&day.role), text(&day.team)];

@@ -63,17 +63,13 @@ impl<T: Row> Table<T> {
 
     /// Adds a row; of two with one id and instant the later one wins. False when exactly this row holds already.
     pub fn insert(&mut self, row: T) -> bool {
-        let Some(rows) = self.rows.get_mut(row.id()) else {
-            self.rows.insert(row.id().to_owned(), vec![row]);
-            return true;
-        };
-        let since = row.since();
-        let after = rows.partition_point(|r| r.since() <= since);
-        let repeated = rows[..after].last() == Some(&row);
-        if !repeated {
-            rows.insert(after, row);
+        if self.holds(&row) {
+            return false;
         }
-        !repeated
+        let rows = self.rows.entry(row.id().to_owned()).or_default();
+        let after = rows.partition_point(|r| r.since() <= row.since());
+        rows.insert(after, row);
+        true
     }
 
     /// The row of an id in force at an instant; none only when the id has no row at all.

@@ -65,19 +65,14 @@ impl Tenant {
         self.features.get_or_insert_with(Vec::new);
     }
 
-    /// Manager-days that closed since the last call, by date and manager.
+    /// Manager-days that closed since the last call, and those that are still open, by date and manager.
     pub fn take_features(&mut self) -> Vec<DayFeatures> {
-        self.features.as_mut().map(std::mem::take).unwrap_or_default()
-    }
-
-    /// Manager-days that have not closed yet, by date and manager.
-    pub fn open_features(&self) -> Vec<DayFeatures> {
-        let mut open = Vec::new();
+        let mut days = self.features.as_mut().map(std::mem::take).unwrap_or_default();
         for m in self.roster.iter() {
             let theta = |class: usize| self.shared.classes[class].theta[0];
-            open.extend(m.days.iter().filter(|d| !d.closed).map(|d| DayFeatures::of(&m.id, d, theta(d.class))));
+            days.extend(m.days.iter().filter(|d| !d.closed).map(|d| DayFeatures::of(&m.id, d, theta(d.class))));
         }
-        open.sort_by(|a, b| (a.date, &a.manager).cmp(&(b.date, &b.manager)));
-        open
+        days.sort_by(|a, b| (a.date, &a.manager).cmp(&(b.date, &b.manager)));
+        days
     }
 }

@@ -34,10 +34,10 @@ const STRIDE: usize = 64;
 pub struct Cadence {
     /// Events and signals wait no longer than this.
     pub flush: Duration,
-    /// Roll-ups are written no more often than this, and at each checkpoint.
-    pub rollup: Duration,
     /// ... or until so many rows wait.
     pub flush_rows: usize,
+    /// Roll-ups are written no more often than this, and at each checkpoint.
+    pub rollup: Duration,
     /// Checkpoints are no further apart than this.
     pub checkpoint: Duration,
     /// ... or so many records.
