@@ -87,6 +87,12 @@ impl Schedule {
         })
     }
 
+    /// Hours of a week that are worked or rostered; an hour named twice is one.
+    pub fn week_hours(&self) -> f64 {
+        let minutes = (0..WEEK_MIN).filter(|minute| self.ranges.iter().any(|r| r.covers(*minute))).count();
+        f64::from(u32::try_from(minutes).expect("minutes of a week")) / 60.0
+    }
+
     /// How a week's work is expected to spread over its hours, Monday 00 first; sums to 1. An hour counts when a range
     /// covers any part of it: 1 for working hours, 0.25 for rostered nights, and 0.004 on top of every hour. Without any
     /// hour named, uniform.
@@ -206,6 +212,21 @@ mod tests {
             Schedule::parse("Mo 09:00-18:00; week 1-3 Mo 10:00-12:00; sunrise-sunset").1,
             ["week 1-3 Mo 10:00-12:00", "sunrise-sunset"]
         );
+    }
+
+    #[test]
+    fn a_week_has_hours() {
+        for (text, hours) in [
+            ("Mo-We 09:00-18:00", 27.0),
+            ("Mo-Fr 10:00-16:00", 30.0),
+            ("Mo-Fr 09:00-13:00,14:00-18:00; Fr off", 32.0),
+            ("Mo 09:00-12:00; Mo 10:00-13:00; Su 20:00-05:00", 13.0),
+            ("24/7", 168.0),
+            ("by arrangement", 0.0),
+        ] {
+            let found = Schedule::parse(text).0.week_hours();
+            assert!((found - hours).abs() < 1e-9, "{text}: {found}");
+        }
     }
 
     /// Greatest and least probability and a digest of all 168, as `schedule_prior` of the executable reference gives them
