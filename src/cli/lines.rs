@@ -27,7 +27,8 @@ pub(super) fn whole<T: DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
     serde_json::from_str(text.trim_start_matches('\u{feff}')).with_context(|| format!("{} cannot be used", path.display()))
 }
 
-fn open(path: &Path) -> anyhow::Result<Box<dyn BufRead>> {
+/// The bytes without compression.
+pub(super) fn open(path: &Path) -> anyhow::Result<Box<dyn BufRead>> {
     let cannot = || format!("cannot read {}", path.display());
     let raw: Box<dyn Read> =
         if path.as_os_str() == "-" { Box::new(std::io::stdin()) } else { Box::new(File::open(path).with_context(cannot)?) };

@@ -85,6 +85,19 @@ pub struct Meta {
     pub active_managers_by_day: Vec<u32>,
 }
 
+impl Meta {
+    /// The date of a day, from 0.
+    pub fn date(&self, day: u32) -> Date {
+        Date(self.start.0.saturating_add(i32::try_from(day).unwrap_or(i32::MAX)))
+    }
+
+    /// Manager-days from a day on.
+    pub fn manager_days(&self, from_day: u32) -> u64 {
+        let skipped = usize::try_from(from_day).unwrap_or(usize::MAX);
+        self.active_managers_by_day.iter().skip(skipped).map(|n| u64::from(*n)).sum()
+    }
+}
+
 fn medium() -> Strength {
     Strength::Medium
 }

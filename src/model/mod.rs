@@ -3,5 +3,8 @@
 mod evaluate;
 mod label;
 
-pub use evaluate::{Evaluation, Middle, Missed, Promise, Question, Rate, Row, Share, Version, evaluate, wilson};
+pub use evaluate::{
+    By, Calibrated, Calibration, Day, Days, Evaluation, Fairness, Gone, Group, Input, Level, Matched, Middle, Missed, Point, Promise,
+    Question, Rate, Row, Share, Version, evaluate, wilson,
+};
 pub use label::{Expect, Kind, Label, Meta, Strength};

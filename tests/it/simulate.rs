@@ -280,6 +280,41 @@ fn evaluate_prints_what_was_found() {
 }
 
 #[test]
+fn evaluate_judges_detectors_and_groups() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str, content: &str| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    // Ten people on forty days; all false alerts are about the only one at the desk.
+    let days = (0..40).flat_map(|n| (0..10).map(move |m| format!("default,m{m},{},false,4.0\n", Date(20_458 + n))));
+    let features = path("features.csv", &format!("tenant,manager,date,integration,s_drip\n{}", days.collect::<String>()));
+    let rows = (0..10).map(|m| format!("m{m},{}\n", if m == 0 { "desk" } else { "sales" }));
+    let users = path("users.csv", &format!("id,role\n{}", rows.collect::<String>()));
+    let version = |n: i32| {
+        let time = Date(20_458 + n).midnight_utc().plus(36_000_000);
+        format!("{{\"alert_id\":\"{n}\",\"version\":1,\"manager\":\"m0\",\"time\":\"{time}\",\"kind\":\"drip\",\"bits\":9000}}\n")
+    };
+    let alerts = path("alerts.jsonl", &(0..6).map(version).collect::<String>());
+    let (labels, meta, svg) = (path("labels.jsonl", LABELS), path("meta.json", META), dir.path().join("picture.svg"));
+    let files = ["evaluate", "--labels", &labels, "--alerts", &alerts, "--meta", &meta];
+    let both = [&files[..], &["--users", &users, "--features", &features, "--svg", svg.to_str().unwrap()]].concat();
+    let table = said(&filin(&both));
+    for part in
+        ["* surely more often than it says: drip", "warning: role desk carries 10.0 times its share: 6 false alerts, about 1 of 1 people"]
+    {
+        assert!(table.contains(part), "{part} is not in\n{table}");
+    }
+    let drawn = std::fs::read_to_string(&svg).unwrap();
+    assert!(drawn.contains("Does evidence mean what it says?") && drawn.ends_with("</svg>\n"));
+    let found: Value = serde_json::from_str(&said(&filin(&[&both[..], &["--json"]].concat()))).unwrap();
+    assert_eq!(found["fairness"]["groups"][0]["warned"], true);
+    assert_eq!(found["calibration"]["detectors"][0]["levels"][0]["ratio"], 20.0);
+    assert_eq!(filin(&[&files[..], &["--users", &users]].concat()).status.code(), Some(2), "users alone tell no manager-days");
+}
+
+#[test]
 fn features_hold_every_manager_day_once() {
     let dir = made(&options(10, 16));
     let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
