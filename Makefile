@@ -8,10 +8,10 @@ RELEASE := target/release/filin
 DEBUG := target/debug/filin
 ARGS ?=
 
-.PHONY: run build test check fmt clippy doc deny parts test-clients test-ui bench help
+.PHONY: run build test check fmt clippy doc deny parts test-clients test-ui bench bench-detection help
 
 help: ## What can be made
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
 
 run: build ## Build and start the embedded default with a live demo company
 	@$(RELEASE) embedded fetch
@@ -54,3 +54,9 @@ test-ui: ## The dashboards against Grafana's own types
 
 bench: ## Figures of BENCHMARKS.md
 	$(CARGO) bench --locked
+
+bench-detection: build ## Filin beside other ways to find a thief (Python 3.11 with venv; a quarter of an hour)
+	@VENV="$${XDG_CACHE_HOME:-$$HOME/.cache}/filin/detection-venv"; \
+	test -x "$$VENV/bin/pip" || python3 -m venv "$$VENV"; \
+	"$$VENV/bin/pip" install --quiet --disable-pip-version-check -r benches/detection/requirements.txt; \
+	exec "$$VENV/bin/python" benches/detection/baselines.py $(ARGS)
