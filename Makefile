@@ -55,7 +55,7 @@ test-ui: ## The dashboards against Grafana's own types
 bench: ## Figures of BENCHMARKS.md
 	$(CARGO) bench --locked
 
-bench-detection: build ## Filin beside other ways to find a thief (Python 3.11 with venv; a quarter of an hour)
+bench-detection: build ## Filin beside other ways to find a thief (Python 3.11 with venv; ten minutes)
 	@VENV="$${XDG_CACHE_HOME:-$$HOME/.cache}/filin/detection-venv"; \
 	test -x "$$VENV/bin/pip" || python3 -m venv "$$VENV"; \
 	"$$VENV/bin/pip" install --quiet --disable-pip-version-check -r benches/detection/requirements.txt; \

@@ -6,7 +6,7 @@ features; every other method sees Filin's raw accumulators x of each manager-day
 Their few knobs were chosen on companies 1 to 4, which are not among those judged.
 The two hard rules (access ended, address denied) are given to every method, so the figures compare behaviour.
 
-Prints Markdown. `make bench-detection` builds what it needs; about fifteen minutes on two cores.
+Prints Markdown. `make bench-detection` builds what it needs; about nine minutes on two cores.
 Usage: benches/detection/baselines.py [--filin PATH] [--data DIR] [--seeds 31-38] [--out DIR]
 """
 
@@ -323,11 +323,13 @@ def report(title, answers):
     together = lambda rate, name: [f for a in answers for f in a["found"][rate][name]]
     names = ["Filin", *METHODS]
     print(f"\n### {title}\n\n{sum(a['days'] for a in answers)} manager-days that count, {len(attacks)} attacks.\n")
-    print("| | recall at 1 false alert per 100 manager-days | at 5 |\n| --- | --- | --- |")
+    print("| | recall at 1 false alert per 100 manager-days | at 5 | only Filin / only it, at 1 | at 5 |\n| --- | --- | --- | --- | --- |")
     for name in names:
-        print(f"| {name} | {share(together(1, name))} | {share(together(5, name))} |")
+        pairs = [list(zip(together(rate, "Filin"), together(rate, name))) for rate in RATES]
+        alone = [f"{pair.count((True, False))} / {pair.count((False, True))}" for pair in pairs]
+        print(f"| {name} | {' | '.join([share(together(rate, name)) for rate in RATES] + alone)} |")
     false = 100 * sum(a["rules"][1] for a in answers) / sum(a["days"] for a in answers)
-    print(f"| vendor rules as they come | {share([f for a in answers for f in a['rules'][0]])} at {false:.1f} | |")
+    print(f"| vendor rules as they come | {share([f for a in answers for f in a['rules'][0]])} at {false:.1f} | | | |")
     names.remove("Filin, by the day")
     print(f"\nFound at 1 / at 5 per 100:\n\n| | {' | '.join(names)} |\n| --- |{' --- |' * len(names)}")
     for part in [*sorted({s for s, _ in attacks}), *inject.STRENGTHS]:
