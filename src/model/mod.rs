@@ -1,6 +1,7 @@
-//! Training and evaluation outside the engine: labels, found and missed, false alerts.
+//! Training and evaluation outside the engine: labels, found and missed, false alerts; peer groups.
 
 mod evaluate;
+pub mod groups;
 mod label;
 
 pub use evaluate::{
