@@ -7,12 +7,12 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use filin::{
     adapter::Adapter,
     directory::{self, Directory, load},
-    engine::{LogLine, Policy, Record, Tenant},
+    engine::{Effect, LogLine, Policy, Record, Tenant},
     event::{Date, Enriched, Event, Timestamp},
     pipeline::{
         ingest::{Policies, Rows},
         intake::Reading,
-        replay,
+        replay::{self, Ask},
     },
     simulate::{Options, write},
     source::file::Limits,
@@ -119,9 +119,19 @@ fn replay(dir: &Path) -> usize {
         events.extend(block.events.into_iter().map(|(e, _)| e));
     }
     events.sort_by_key(|e| e.time);
-    let mut effects = 0;
-    replay::score(events, rows, &Policies::default(), "", false, |_, _, _| effects += 1, |_| {});
-    effects
+    let mut effects = Count(0);
+    let policies = Policies::default();
+    replay::score(events, rows, &Ask { policies: &policies, actor_prefix: "", features: false, budgets: &[] }, &mut effects);
+    effects.0
+}
+
+/// How many effects there were.
+struct Count(usize);
+
+impl replay::Sink for Count {
+    fn effect(&mut self, _: &Enriched, _: &Tenant, _: Effect) {
+        self.0 += 1;
+    }
 }
 
 criterion_group!(benches, engine);

@@ -11,11 +11,15 @@ use std::{
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
 
+mod others;
+
+use others::Others;
+
 use super::{Usage, known};
 use crate::{
     adapter::{self, Adapter},
     engine::{AlertVersion, Effect, Signal, Tenant, features::names},
-    event::Timestamp,
+    event::{Budget, Enriched, Timestamp},
     log,
     ops::{
         clock,
@@ -56,9 +60,12 @@ pub(super) struct Args {
     /// Configuration
     #[arg(long, value_name = "F")]
     config: Option<PathBuf>,
-    /// Alerts per 100 manager-days when nothing is wrong
+    /// Alerts per 100 manager-days when nothing is wrong, or so many a week, as in 5/week
     #[arg(long, value_name = "B")]
-    budget: Option<f64>,
+    budget: Option<Budget>,
+    /// Other budgets of which the closing table tells what they would have given [default: half, twice and five times the budget]
+    #[arg(long, value_name = "B", value_delimiter = ',', conflicts_with = "from_log")]
+    budgets: Option<Vec<Budget>>,
     /// Keep the order of the file instead of sorting by time
     #[arg(long)]
     as_delivered: bool,
@@ -116,6 +123,7 @@ struct Output {
     signals: Option<Box<dyn Write>>,
     from: Option<Timestamp>,
     until: Option<Timestamp>,
+    others: Option<Others>,
     /// (tenant, manager, control) → alerts opened, versions, greatest bits.
     table: BTreeMap<(String, String, String), (u64, u64, u64)>,
 }
@@ -130,6 +138,7 @@ impl Output {
             signals: args.signals.as_deref().map(create).transpose()?,
             from: time(&args.from, "--from")?,
             until: time(&args.until, "--until")?,
+            others: None,
             table: BTreeMap::new(),
         })
     }
@@ -168,12 +177,14 @@ impl Output {
                     serde_json::json!({"tenant": tenant, "manager": manager, "control": control, "alerts": alerts, "versions": versions, "bits": bits})
                 })
                 .collect();
-            writeln!(out, "{}", serde_json::to_string_pretty(&rows)?)?;
+            let budgets = self.others.filter(|o| !o.is_empty());
+            let whole = budgets.map_or_else(|| serde_json::json!(rows), |o| serde_json::json!({"alerts": rows, "budgets": o.rows()}));
+            writeln!(out, "{}", serde_json::to_string_pretty(&whole)?)?;
             return Ok(());
         }
         if rows.is_empty() {
             writeln!(out, "no alerts")?;
-            return Ok(());
+            return Ok(self.others.map_or(Ok(()), |o| o.print(&mut out))?);
         }
         let wide = |pick: fn(&(String, String, String)) -> &str, head: &str| {
             rows.iter().map(|r| pick(&r.0).chars().count()).max().unwrap_or(0).max(head.len())
@@ -187,7 +198,7 @@ impl Output {
                 format!("{}.{:03}", bits / 1000, bits % 1000)
             )?;
         }
-        Ok(())
+        Ok(self.others.map_or(Ok(()), |o| o.print(&mut out))?)
     }
 }
 
@@ -220,7 +231,7 @@ fn bar(length: Option<u64>, what: &'static str, bytes: bool) -> ProgressBar {
 fn from_files(args: &Args, config: &Config) -> anyhow::Result<ExitCode> {
     let adapter = adapter_of(args)?;
     let prefix = adapter.binding().actor_prefix.clone().unwrap_or_default();
-    let mut output = Output::open(args)?;
+    let output = Output::open(args)?;
     let mut rows = Rows::default();
     let places = [("users", &config.reference.users), ("clients", &config.reference.clients), ("orders", &config.reference.orders)];
     for (kind, place) in places {
@@ -253,35 +264,66 @@ fn from_files(args: &Args, config: &Config) -> anyhow::Result<ExitCode> {
     if !args.as_delivered {
         events.sort_by_key(|e| e.time);
     }
-    let bar = bar(Some(events.len() as u64), "scoring", false);
-    let mut failed = None;
-    let tenants = replay::score(
-        events,
-        rows,
-        &policies(config),
-        &prefix,
-        args.features.is_some(),
-        |_, _, effect| {
-            let written = match effect {
-                Effect::Alert(a) => output.alert(&a),
-                Effect::Signal(s) => output.signal(&s),
-                Effect::Stored { .. } | Effect::Repeated => Ok(()),
-            };
-            if let Err(e) = written {
-                failed.get_or_insert(e);
-            }
-        },
-        |done| bar.set_position(done as u64),
-    );
+    let budgets = other_budgets(args, config);
+    let (policies, bar) = (policies(config), bar(Some(events.len() as u64), "scoring", false));
+    let mut heard = Heard { output, bar, others: Others::new(&budgets), failed: None };
+    let ask = replay::Ask { policies: &policies, actor_prefix: &prefix, features: args.features.is_some(), budgets: &budgets };
+    let tenants = replay::score(events, rows, &ask, &mut heard);
+    let Heard { mut output, bar, others, failed } = heard;
     bar.finish_and_clear();
     if let Some(e) = failed {
         return Err(e).context("cannot write the output");
     }
+    output.others = Some(others);
     if let Some(path) = &args.features {
         features(path, tenants).with_context(|| format!("cannot write {}", path.display()))?;
     }
     output.close(args.json)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What the closing table compares with: half, twice and five times the budget unless others are named. Machines get what they ask for.
+fn other_budgets(args: &Args, config: &Config) -> Vec<Budget> {
+    let usual = || if args.json { Vec::new() } else { [0.5, 2.0, 5.0].map(|f| config.alerts.budget.times(f)).to_vec() };
+    args.budgets.clone().unwrap_or_else(usual)
+}
+
+/// Writes what comes out, and counts what would have with other budgets.
+struct Heard {
+    output: Output,
+    bar: ProgressBar,
+    others: Others,
+    failed: Option<std::io::Error>,
+}
+
+impl replay::Sink for Heard {
+    fn effect(&mut self, _: &Enriched, _: &Tenant, effect: Effect) {
+        let written = match effect {
+            Effect::Alert(a) => {
+                if self.output.within(a.time) {
+                    self.others.note(None, &a);
+                }
+                self.output.alert(&a)
+            }
+            Effect::Signal(s) => self.output.signal(&s),
+            Effect::Stored { .. } | Effect::Repeated => Ok(()),
+        };
+        if let Err(e) = written {
+            self.failed.get_or_insert(e);
+        }
+    }
+
+    fn other(&mut self, budget: usize, effect: Effect) {
+        if let Effect::Alert(a) = effect
+            && self.output.within(a.time)
+        {
+            self.others.note(Some(budget), &a);
+        }
+    }
+
+    fn progress(&mut self, done: usize) {
+        self.bar.set_position(done as u64);
+    }
 }
 
 /// One row per manager-day, by tenant, date and manager; nats but for x, which is in the detector's own unit.

@@ -1,6 +1,6 @@
 //! What an event adds to its manager-day (DETECTION.md §3).
 
-use std::{borrow::Cow, collections::BTreeMap, net::IpAddr, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     baseline::{
@@ -9,19 +9,21 @@ use super::{
     },
     calendar::hour_of_week,
     day::Day,
-    detector::{DRIFTS_ON, HURDLE, RULE, Set},
+    detector::{DRIFTS_ON, HURDLE, RULE, SHARE, Set},
     explain::{Attribute, Detector},
     manager::Baseline,
     math::{ln_1p, number},
     people::{People, Person},
+    places::{Network, without_versions},
     relation,
     rule::Rule,
     sketch::Known,
     team::Teams,
+    windows::Windows,
 };
 use crate::{
     directory::schedule,
-    event::{Action, Address, Channel, Direction, Enriched, Event, HOUR_MS, NamedClient, Owner, Place, Tier},
+    event::{Action, Address, Channel, Direction, Enriched, Event, HOUR_MS, NamedClient, Owner, Place, Tier, Timestamp},
 };
 
 /// An event as it is scored.
@@ -39,6 +41,8 @@ pub(super) struct Company<'a> {
     pub(super) people: &'a People,
     pub(super) teams: &'a mut Teams,
     pub(super) everybody: &'a mut Everybody,
+    /// Clients that anybody touched.
+    pub(super) windows: &'a mut Windows,
     pub(super) rates: &'a Rates,
     pub(super) priors: &'a mut Priors,
     /// Hash of the manager's id.
@@ -82,10 +86,14 @@ pub(super) fn accumulate(day: &mut Day, base: &mut Baseline, now: &Moment<'_>, c
             if contact {
                 base.contacts.note(client.h, event.time.millis());
             }
-            touch(day, base, client, now, calls, company.teams);
+            touch(day, base, client, now, calls, company);
         }
     } else if event.action == Action::Login {
         day.x[Detector::Authfail as usize] += 1.0;
+    }
+    if let Some(place) = event.client.as_ref().filter(|_| ok) {
+        let returned = day.places.meet(place, event.time.millis());
+        day.x[Detector::TwoPlaces as usize] += if returned { 1.0 } else { 0.0 };
     }
     let sp = hour(day, base, now.local_ms, company).sp;
     if event.action != Action::Logout {
@@ -98,7 +106,7 @@ pub(super) fn accumulate(day: &mut Day, base: &mut Baseline, now: &Moment<'_>, c
     rules(day, now);
     count(day, event);
     let mut changed = Set::default();
-    for k in (0..HURDLE).chain([RULE]) {
+    for k in (0..HURDLE).chain([SHARE, RULE]) {
         #[expect(clippy::float_cmp, reason = "whether anything was added")]
         if day.x[k] != before[k] {
             changed = changed.with(k);
@@ -161,7 +169,7 @@ fn is_contact(event: &Event) -> bool {
     }
 }
 
-fn touch(day: &mut Day, base: &mut Baseline, client: &NamedClient, now: &Moment<'_>, calls: bool, teams: &mut Teams) {
+fn touch(day: &mut Day, base: &mut Baseline, client: &NamedClient, now: &Moment<'_>, calls: bool, company: &mut Company<'_>) {
     let mut weigh = || relation::weight(base, client, day.date, now.event.time, !day.closed);
     let weight = match day.touched.meet(client.h) {
         Known::Weight(w) => w,
@@ -176,10 +184,12 @@ fn touch(day: &mut Day, base: &mut Baseline, client: &NamedClient, now: &Moment<
         Known::New => {
             let w = weigh();
             day.touched.insert(client.h, w);
-            let nats = f64::from(w) / 16.0;
+            new_client(day, base, client.h, now.event.time, company.windows);
+            let (nats, stranger) = (f64::from(w) / 16.0, f64::from(w.min(16)) / 16.0);
             day.x[Detector::Unrel as usize] += nats;
+            day.x[Detector::UnrelShare as usize] += stranger;
+            company.teams.day(day.date, day.team()).touch(nats, stranger);
             if w > 0 {
-                teams.day(day.date, day.team()).touch(nats);
                 day.unrelated_key += u64::from(client.tier == Some(Tier::Key));
                 day.substitute |= client.owner == Owner::TeamAbsent;
             } else {
@@ -191,6 +201,21 @@ fn touch(day: &mut Day, base: &mut Baseline, client: &NamedClient, now: &Moment<
     day.x[Detector::Distinct as usize] = day.touched.count();
     if calls && day.touched.call(client.h) {
         day.x[Detector::Ucall as usize] += f64::from(weight) / 16.0;
+    }
+}
+
+/// A client is touched for the first time today: within the hour, the week, the month.
+fn new_client(day: &mut Day, base: &mut Baseline, h: u64, t: Timestamp, everybody: &mut Windows) {
+    let hour = day.hour(t.millis().div_euclid(HOUR_MS));
+    hour.clients += 1;
+    let within = number(hour.clients);
+    let mut raise = |detector: Detector, n: f64| day.x[detector as usize] = day.x[detector as usize].max(n);
+    raise(Detector::Clients1h, within);
+    if !day.closed {
+        everybody.note(day.date, h);
+        let [week, month] = base.windows.touch(day.date, h);
+        raise(Detector::Clients7d, week);
+        raise(Detector::Clients30d, month);
     }
 }
 
@@ -258,7 +283,7 @@ fn news(day: &mut Day, base: &mut Baseline, event: &Event, company: &mut Company
 /// Software and place.
 fn context(place: &Place, meet: &mut impl FnMut(Attribute, &[u8], &dyn Fn() -> String)) {
     let text = |t: &'_ Option<String>| t.clone().filter(|t| !t.is_empty());
-    if let Some(ip) = place.ip.as_deref().and_then(|ip| ip.parse::<IpAddr>().ok()) {
+    if let Some(ip) = place.ip.as_deref().and_then(|ip| ip.parse().ok()) {
         let network = Network::of(ip);
         meet(Attribute::Network, &network.bytes(), &|| network.to_string());
     }
@@ -274,52 +299,6 @@ fn context(place: &Place, meet: &mut impl FnMut(Attribute, &[u8], &dyn Fn() -> S
     }
     if let Some(device) = text(&place.device) {
         meet(Attribute::Device, device.as_bytes(), &|| device.clone());
-    }
-}
-
-/// A program without digits and dots: an update is no other program.
-fn without_versions(agent: &str) -> Cow<'_, str> {
-    let versions = |c: char| c.is_ascii_digit() || c == '.';
-    if agent.contains(versions) { agent.chars().filter(|c| !versions(*c)).collect::<String>().into() } else { agent.into() }
-}
-
-/// The /24 or /56 of an address.
-enum Network {
-    V4([u8; 3]),
-    V6([u8; 7]),
-}
-
-impl Network {
-    fn of(ip: IpAddr) -> Self {
-        // A v4 address may come in v6 clothes from a dual-stack listener.
-        match ip.to_canonical() {
-            IpAddr::V4(ip) => {
-                let [a, b, c, _] = ip.octets();
-                Self::V4([a, b, c])
-            }
-            IpAddr::V6(ip) => {
-                let [a, b, c, d, e, f, g, ..] = ip.octets();
-                Self::V6([a, b, c, d, e, f, g])
-            }
-        }
-    }
-
-    fn bytes(&self) -> [u8; 8] {
-        match *self {
-            Self::V4([a, b, c]) => [4, a, b, c, 0, 0, 0, 0],
-            Self::V6([a, b, c, d, e, f, g]) => [6, a, b, c, d, e, f, g],
-        }
-    }
-}
-
-impl std::fmt::Display for Network {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match *self {
-            Self::V4([a, b, c]) => write!(f, "{a}.{b}.{c}.0/24"),
-            Self::V6([a, b, c, d, e, g, h]) => {
-                write!(f, "{}/56", std::net::Ipv6Addr::from([a, b, c, d, e, g, h, 0, 0, 0, 0, 0, 0, 0, 0, 0]))
-            }
-        }
     }
 }
 
@@ -353,24 +332,5 @@ fn count(day: &mut Day, event: &Event) {
         hour.records_screen = hour.records_screen.saturating_add(n);
     } else if event.action == Action::Call {
         hour.calls += 1;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn networks() {
-        let show = |ip: &str| Network::of(ip.parse().expect(ip)).to_string();
-        assert_eq!(show("198.51.100.77"), "198.51.100.0/24");
-        assert_eq!(show("::ffff:198.51.100.77"), "198.51.100.0/24");
-        assert_eq!(show("2001:db8:1:22ff::5"), "2001:db8:1:2200::/56");
-    }
-
-    #[test]
-    fn an_update_is_no_other_program() {
-        assert_eq!(without_versions("Firefox/128.0.1 (X11)"), without_versions("Firefox/131.0 (X11)"));
-        assert!(matches!(without_versions("curl"), Cow::Borrowed(_)));
     }
 }

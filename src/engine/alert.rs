@@ -10,7 +10,7 @@ use super::{
     calendar::{Calendar, hour_of_week},
     control,
     day::Day,
-    detector::{self, DETECTORS, FAMILIES, HURDLE, RULE},
+    detector::{self, DETECTORS, FAMILIES, HURDLE, RULE, SHARE, is_drift},
     episode::Claim,
     explain::{self, Detector, Facts, Family, Finding, Usual},
     manager::{Baseline, Episode},
@@ -20,13 +20,16 @@ use super::{
     rule::{Rule, Rules},
     score::millibits,
     team::Teams,
+    windows::Windows,
 };
-use crate::event::{Timestamp, Work};
+use crate::event::{Date, Timestamp, Work};
 
 /// Ids of alerts and signals are UUIDv5 in this space.
 const SPACE: Uuid = Uuid::from_u128(0x7b0c_3a52_9d4e_5c1b_8f60_2ee1_c0de_f111);
 /// A family below this share of the bits is not spoken of.
 const SPOKEN: f64 = 0.05;
+/// Fewer clients in 90 days are no share of the base worth telling.
+const QUARTER: f64 = 20.0;
 /// Half the width of the usual range (85 % of days), in standard deviations.
 const RANGE: f64 = 1.44;
 
@@ -39,6 +42,28 @@ pub(super) struct Found<'a> {
     pub(super) base: &'a Baseline,
     /// Rules whose controls are on.
     pub(super) rules: Rules,
+}
+
+/// What an alert says of the others.
+pub(super) struct Company<'a> {
+    pub(super) teams: &'a Teams,
+    /// Clients that anybody touched.
+    pub(super) windows: &'a Windows,
+    /// Alerts per 100 manager-days.
+    pub(super) budget: f64,
+}
+
+impl Company<'_> {
+    fn team_share(&self, day: &Day) -> Option<f64> {
+        self.teams.known_day(day.date, day.team())?.share_of_others(day.x[SHARE], day.clients())
+    }
+
+    /// Distinct clients of the last 90 days, the person's and everybody's; none before there are enough to be told.
+    fn quarter(&self, date: Date, base: &Baseline) -> Option<(u64, u64)> {
+        let all = self.windows.quarter(date);
+        let own = base.windows.quarter(date).min(all);
+        (own >= QUARTER).then(|| (count(own.round()), count(all.round())))
+    }
 }
 
 /// What the families have to say.
@@ -189,9 +214,13 @@ impl Found<'_> {
         }
     }
 
-    /// Today's value; of a drift, how high it stands with today.
+    /// Today's value; of a drift, how high it stands with today; of the share, the one that was most surprising.
     fn observed(&self, k: usize) -> f64 {
-        if (HURDLE..RULE).contains(&k) { self.drift(k - HURDLE) } else { self.day.x[k] }
+        match k {
+            SHARE => self.day.share,
+            k if is_drift(k) => self.drift(k - HURDLE),
+            k => self.day.x[k],
+        }
     }
 
     /// How high a drift stands with today.
@@ -200,7 +229,7 @@ impl Found<'_> {
     }
 
     /// What holds for the whole manager-day, for the sentences.
-    pub(super) fn facts(&self, calendar: &Calendar, teams: &Teams, budget: f64) -> Facts {
+    pub(super) fn facts(&self, calendar: &Calendar, shared: &Company<'_>) -> Facts {
         let (now, day, base) = (self.now, self.day, self.base);
         let t = now.event.time;
         let Person { zone, notice_at, terminated_at, .. } = now.person;
@@ -217,12 +246,14 @@ impl Found<'_> {
             clients: count(day.clients()),
             clients_related: day.related,
             unrelated_key: day.unrelated_key,
-            team_unrelated: teams.known_day(day.date, day.team()).and_then(|team| team.unrelated_of_others(unrelated)),
+            team_unrelated: shared.teams.known_day(day.date, day.team()).and_then(|team| team.unrelated_of_others(unrelated)),
+            team_share: shared.team_share(day),
             new_values: day.news.shown(),
             drift_days: base.drift.days(),
             drift: std::array::from_fn(|j| self.drift(j)),
             baseline_days: base.hurdle.days(),
-            budget,
+            quarter: shared.quarter(day.date, base),
+            budget: shared.budget,
             notice_at: notice_at.filter(|at| *at <= t),
             // Once notice is given or access has ended, the end of access is no secret.
             terminated_at: terminated_at.filter(|_| leaving),
@@ -234,7 +265,12 @@ impl Found<'_> {
     }
 
     fn usual(&self, k: usize) -> Option<Usual> {
-        let e = &self.base.expected().filter(|_| k < HURDLE)?.hurdle;
+        let expected = self.base.expected()?;
+        if k == SHARE {
+            let (mid, role) = (expected.share.share, expected.share.peer);
+            return Some(Usual { mid, low: mid, high: mid, role, share: 1.0 });
+        }
+        let e = Some(&expected.hurdle).filter(|_| k < HURDLE)?;
         Some(Usual { mid: e.at(k, 0.0), low: e.at(k, -RANGE), high: e.at(k, RANGE), role: e.of_peers(k), share: e.share[k] })
     }
 }

@@ -5,7 +5,33 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::math::{floor_index, ln, number};
-use crate::event::Date;
+use crate::event::{Budget, Date};
+
+/// How many manager-days the last closed dates had: what a budget per week is worth.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Week(BTreeMap<Date, u32>);
+
+/// Closed dates in a week's budget.
+const WEEK: usize = 7;
+
+impl Week {
+    /// A date closed with so many manager-days.
+    pub(super) fn close(&mut self, date: Date, days: u32) {
+        self.0.insert(date, days);
+        while self.0.len() > WEEK {
+            self.0.pop_first();
+        }
+    }
+
+    /// Alerts per 100 manager-days. A week's number is spread over as many manager-days as the last seven closed dates had.
+    pub(super) fn rate(&self, budget: Budget) -> f64 {
+        match budget {
+            Budget::Rate(b) => b,
+            Budget::Weekly(_) if self.0.len() < WEEK => 1.0,
+            Budget::Weekly(n) => (100.0 * n / self.0.values().map(|d| f64::from(*d)).sum::<f64>().max(1.0)).clamp(0.05, 2.0),
+        }
+    }
+}
 
 /// Bins of 0.05 nat to 32.
 const BINS: usize = 640;
@@ -122,6 +148,22 @@ mod tests {
         let c = calibrated(200, 10.0);
         assert!((c.thresholds(Date(26), Date(0), 1.0)[0] - ln(100.0)).abs() < 1e-12);
         assert!((young(1.0)[2] - ln(2500.0)).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_weeks_alerts_are_spread_over_its_manager_days() {
+        let (mut week, five) = (Week::default(), Budget::Weekly(5.0));
+        for date in 0..7 {
+            assert!((week.rate(five) - 1.0).abs() < 1e-12, "before seven dates");
+            week.close(Date(date), 100);
+        }
+        assert!((week.rate(five) - 500.0 / 700.0).abs() < 1e-12);
+        assert!((week.rate(Budget::Rate(3.0)) - 3.0).abs() < 1e-12);
+        assert!((week.rate(Budget::Weekly(1e4)) - 2.0).abs() < 1e-12 && (week.rate(Budget::Weekly(0.01)) - 0.05).abs() < 1e-12);
+        for date in 7..14 {
+            week.close(Date(date), 1000);
+        }
+        assert!((week.rate(five) - 500.0 / 7000.0).abs() < 1e-12, "the last seven");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::{
     budget,
     class::{CLASSES, Class},
     day::Day,
-    detector::{HURDLE, RULE, SLOW},
+    detector::{RULE, SHARE, SLOW, is_drift},
     features::DayFeatures,
     manager::{Baseline, Manager},
     math::number,
@@ -52,6 +52,8 @@ impl Tenant {
 
     fn close(&mut self, date: Date, managers: &[usize]) {
         let first = *self.shared.first_date.get_or_insert(date);
+        self.shared.week.close(date, u32::try_from(managers.len()).unwrap_or(u32::MAX));
+        let budget = self.shared.week.rate(self.terms.budget);
         for (c, class) in self.shared.classes.iter_mut().enumerate() {
             let of = |n: &usize| self.roster.get(*n).find(date).map(|i| (*n, i)).filter(|(n, i)| self.roster.get(*n).days[*i].class == c);
             let pairs: Vec<(usize, usize)> = managers.iter().filter_map(of).collect();
@@ -64,7 +66,7 @@ impl Tenant {
                 features.extend(pairs.iter().map(of).map(|(m, i)| DayFeatures::of(&m.id, &m.days[i], class.theta[0])));
             }
             self.shared.last_closed = Some(date);
-            class.theta = class.calibration.thresholds(date, first, self.terms.budget);
+            class.theta = class.calibration.thresholds(date, first, budget);
         }
         let mut sizes: [BTreeMap<Arc<str>, u32>; CLASSES] = Default::default();
         for m in self.roster.iter().filter(|m| m.base.hurdle.days() > 0.0) {
@@ -96,8 +98,10 @@ impl Tenant {
             if m.days.is_empty() {
                 m.base.unexpect();
             }
-            relation::forget(&mut m.base, earliest, gone) || before != (m.days.len(), m.episodes.len(), m.belated.len())
+            let aged = m.base.windows.age(date);
+            relation::forget(&mut m.base, earliest, gone) || aged || before != (m.days.len(), m.episodes.len(), m.belated.len())
         });
+        shared.windows.age(date);
         shared.teams.forget(is_old);
         self.forget_ghosts();
     }
@@ -149,7 +153,7 @@ fn close_class(class: &mut Class, roster: &mut Roster, pairs: &[(usize, usize)],
         let (n, warm) = (base.hurdle.days(), base.drift.warm());
         learned.extend(learn(day, base, &common, terms).map(|l| (day.post.role.clone(), l)));
         if n >= 5.0 && day.events >= 3 && index >= 10 {
-            for k in 0..if warm { RULE } else { HURDLE } {
+            for k in (0..RULE).filter(|k| warm || !is_drift(*k)) {
                 class.histograms[k].add(day.r[k]);
             }
         }
@@ -186,10 +190,13 @@ fn learn(day: &Day, base: &mut Baseline, common: &[f64; SLOW], terms: &Terms) ->
     let weight = if suspicious { 0.15 } else { 1.0 };
     let learned = worthy.then(|| base.hurdle.learn(&expected.hurdle, &day.x, weight));
     base.drift.close(&expected.drift, &day.x, common, worthy.then_some(weight));
+    base.share.tell(day.told_share);
     for j in (0..SLOW).filter(|j| terms.drip_restart && day.told >> j & 1 == 1) {
         base.drift.reset(j);
     }
-    learned.map(|l| Learned { slow: drift::series(&day.x), ..l })
+    let learned = learned?;
+    let share = base.share.learn(&expected.share, day.x[SHARE], day.clients(), weight);
+    Some(Learned { slow: drift::series(&day.x), share, ..learned })
 }
 
 /// Roles and the class learn what their managers learned.

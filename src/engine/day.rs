@@ -9,6 +9,7 @@ use super::{
     explain::{Attribute, NewValue},
     packed::{fixed, sparse},
     people::Post,
+    places::Places,
     rule::Rules,
     sketch::Clients,
     team,
@@ -58,6 +59,8 @@ pub(super) struct Day {
     /// Per detector the greatest whole nat that was signalled.
     #[serde(with = "sparse")]
     pub(super) signalled: [u8; DETECTORS],
+    /// The share that an alert of this day named.
+    pub(super) told_share: f64,
     /// Drifts that an alert of this day named: a bit each.
     pub(super) told: u8,
     pub(super) touched: Clients,
@@ -65,6 +68,9 @@ pub(super) struct Day {
     pub(super) related: u64,
     pub(super) unrelated_key: u64,
     pub(super) substitute: bool,
+    /// The share of clients touched without a reason when it was most surprising.
+    pub(super) share: f64,
+    pub(super) places: Places,
     /// Hour of the week, and what it means.
     pub(super) hours: Vec<(u8, Hour)>,
     pub(super) news: News,
@@ -95,6 +101,8 @@ pub(super) struct Counts {
     pub(super) records_out: u64,
     pub(super) records_screen: u64,
     pub(super) calls: u64,
+    /// Clients touched for the first time on this day.
+    pub(super) clients: u64,
     /// Its roll-up changed.
     #[serde(skip)]
     pub(super) rolled: bool,
@@ -126,11 +134,14 @@ impl Day {
             rules: Rules::default(),
             denied: None,
             signalled: [0; DETECTORS],
+            told_share: 0.0,
             told: 0,
             touched: Clients::default(),
             related: 0,
             unrelated_key: 0,
             substitute: false,
+            share: 0.0,
+            places: Places::default(),
             hours: Vec::new(),
             news: News::default(),
             evidence: Evidence::default(),

@@ -1,4 +1,5 @@
-//! The twenty detectors by index (k − 1), and what is fixed about each (DETECTION.md §3, §6, §9, §10, §11).
+//! The detectors by index, and what is fixed about each (DETECTION.md §3, §6, §9, §10, §11). Beyond the reference are those that a
+//! switch of their control turns off ([`switch`]).
 
 use super::explain::{
     Detector::{self, *},
@@ -6,11 +7,13 @@ use super::explain::{
 };
 
 /// Number of detectors.
-pub(super) const DETECTORS: usize = 20;
-/// Indices 0...15 are hurdle log-normals ...
-pub(super) const HURDLE: usize = 16;
-/// ... 16...18 drifts ...
+pub(super) const DETECTORS: usize = 25;
+/// The first are hurdle log-normals ...
+pub(super) const HURDLE: usize = 20;
+/// ... then come the drifts ...
 pub(super) const SLOW: usize = 3;
+/// ... the share of clients without a reason ...
+pub(super) const SHARE: usize = UnrelShare as usize;
 /// ... and the last is the hard rules.
 pub(super) const RULE: usize = Rule as usize;
 /// Number of families.
@@ -67,7 +70,7 @@ impl Set {
 
 /// Those from which the common rise of the team is taken off. A team that steals together must not hide giving away.
 pub(super) const COMMON_MODE: Set =
-    Set::of(&[RecOut, RecScr, RecUnf, NOut, NQuery, Distinct, Unrel, Ucall, Destr, NUpd, Offh, OffOut, NovQ]);
+    Set::of(&[RecOut, RecScr, RecUnf, NOut, NQuery, Distinct, Unrel, Ucall, Destr, NUpd, Offh, OffOut, NovQ, Clients1h]);
 /// Those that count only once ten records or clients were revealed.
 pub(super) const NEEDS_REVEALED: Set = Set::of(&[Offh, OffOut, NovQ, CRec, CUnrel, CDistinct]);
 /// What must be revealed for them.
@@ -89,6 +92,11 @@ pub(super) const FLOOR: Values = {
         (NUpd, 10.0),
         (Ext, 1.0),
         (Authfail, 5.0),
+        (TwoPlaces, 3.0),
+        (Clients1h, 10.0),
+        (Clients7d, 30.0),
+        (Clients30d, 60.0),
+        (UnrelShare, 3.0),
     ];
     let mut i = 0;
     while i < of.len() {
@@ -106,11 +114,28 @@ pub(super) const DRIFTS_ON: [Set; SLOW] = [Set::of(&[RecOut, RecScr]), Set::of(&
 
 /// Detectors of each family, in the order of [`Family`].
 pub(super) const MEMBERS: [&[usize]; FAMILIES] =
-    [&[0, 1, 2, 3, 4, 5], &[6, 7], &[8, 9, 10], &[11, 12], &[13], &[14], &[15], &[16, 17, 18], &[RULE]];
+    [&[0, 1, 2, 3, 4, 5, 17, 18, 19], &[6, 7, SHARE], &[8, 9, 10], &[11, 12], &[13], &[14], &[15, 16], &[20, 21, 22], &[RULE]];
 
 /// The detector of an index.
 pub(super) fn detector(k: usize) -> Detector {
     Detector::ALL[k]
+}
+
+/// Whether an index is a drift's.
+pub(super) const fn is_drift(k: usize) -> bool {
+    k >= HURDLE && k < HURDLE + SLOW
+}
+
+/// The switch of its control that turns a detector off; none for those of the reference.
+pub(super) const fn switch(detector: Detector) -> Option<&'static str> {
+    match detector {
+        TwoPlaces => Some("two_places"),
+        Clients1h => Some("hour"),
+        Clients7d => Some("week"),
+        Clients30d => Some("month"),
+        UnrelShare => Some("share"),
+        _ => None,
+    }
 }
 
 /// The family of an index.
@@ -122,15 +147,16 @@ pub(super) fn family(f: usize) -> Family {
 pub(super) const fn control(detector: Detector) -> &'static str {
     match detector {
         RecOut | RecUnf => "bulk_export",
-        RecScr | NOut | Distinct => "chunked_export",
+        RecScr | NOut | Distinct | Clients1h | Clients7d | Clients30d => "chunked_export",
         NQuery => "scraping",
-        Unrel => "unrelated",
+        Unrel | UnrelShare => "unrelated",
         Ucall => "unrelated_call",
         Destr | NUpd | Ext => "mass_change",
         Offh | OffOut => "off_hours",
         NovCtx => "new_place",
         NovQ => "first_time",
         Authfail => "brute_force",
+        TwoPlaces => "shared_account",
         CRec | CUnrel | CDistinct => "drip",
         Rule => "rule",
     }
@@ -143,7 +169,8 @@ mod tests {
 
     #[test]
     fn families_partition_the_detectors() {
-        let all: Vec<usize> = MEMBERS.iter().flat_map(|ks| ks.iter().copied()).collect();
+        let mut all: Vec<usize> = MEMBERS.iter().flat_map(|ks| ks.iter().copied()).collect();
+        all.sort_unstable();
         assert_eq!(all, (0..DETECTORS).collect::<Vec<_>>());
         assert_eq!(Set::BEHAVIOUR.iter().collect::<Vec<_>>(), (0..RULE).collect::<Vec<_>>());
     }
@@ -153,6 +180,7 @@ mod tests {
         for k in 0..RULE {
             let said = catalogue::of(detector(k)).expect("each detector has a control");
             assert_eq!(control(detector(k)), said.id);
+            assert!(switch(detector(k)).is_none_or(|name| said.switches.iter().any(|s| s.name == name)), "{}", said.id);
             let floors: Vec<f64> = said.parameters.iter().map(|p| p.value).collect();
             assert!(FLOOR[k] <= 0.0 || floors.contains(&FLOOR[k]), "{}: {floors:?} without {}", said.id, FLOOR[k]);
             assert!(!NEEDS_REVEALED.has(k) || floors.contains(&REVEALED), "{}: {floors:?}", said.id);

@@ -9,12 +9,14 @@ use super::{
     baseline::{
         drift, hours, hurdle,
         novelty::{self, ATTRIBUTES},
+        share,
     },
     budget,
     class::Class,
     day::Day,
     rule::Rules,
     sketch::{Contacts, Strangers},
+    windows::Windows,
 };
 use crate::event::Date;
 
@@ -47,12 +49,15 @@ pub(super) struct Manager {
 pub(super) struct Baseline {
     pub(super) hurdle: hurdle::Own,
     pub(super) drift: drift::Own,
+    pub(super) share: share::Own,
     pub(super) hours: hours::Own,
     pub(super) novelty: [novelty::Own; ATTRIBUTES],
     /// Clients touched without a reason.
     pub(super) strangers: Strangers,
     /// Clients who made contact.
     pub(super) contacts: Contacts,
+    /// Clients of the last quarter.
+    pub(super) windows: Windows,
     #[serde(skip)]
     expected: Option<Box<Expected>>,
 }
@@ -65,6 +70,7 @@ pub(super) struct Expected {
     role: Arc<str>,
     pub(super) hurdle: hurdle::Expected,
     pub(super) drift: drift::Expected,
+    pub(super) share: share::Expected,
 }
 
 /// An alert that may still grow.
@@ -171,6 +177,7 @@ impl Baseline {
             role: role.clone(),
             hurdle: hurdle::Expected::of(&self.hurdle, &class.pool, peers),
             drift: drift::Expected::of(&self.drift, peers.unwrap_or(&class.pool)),
+            share: share::Expected::of(&self.share, &class.pool.share, peers.map(|p| &p.share)),
         }));
     }
 
@@ -192,6 +199,7 @@ impl Baseline {
     fn change_role(&mut self) {
         self.hurdle.change_role();
         self.drift.change_role();
+        self.share.change_role();
         self.unexpect();
     }
 }

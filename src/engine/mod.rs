@@ -26,6 +26,7 @@ mod manager;
 mod math;
 mod packed;
 mod people;
+mod places;
 mod record;
 mod relation;
 mod repeat;
@@ -44,6 +45,7 @@ mod terms;
 #[cfg(test)]
 mod tests;
 mod trace;
+mod windows;
 
 pub use effect::{AlertVersion, Contribution, Effect, Lateness, ManagerDay, ManagerHour, Severity, Signal, Subject, SubjectKind, Text};
 pub use record::{ControlPolicy, LOG_VERSION, LogLine, Policy, Record, Tick, Verdict, VerdictKind};

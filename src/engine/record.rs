@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::control;
 use crate::{
     directory::User,
-    event::{Date, Enriched, HOUR_MS, Timestamp, words},
+    event::{Budget, Date, Enriched, HOUR_MS, Timestamp, words},
 };
 
 /// Version of the log's record format.
@@ -94,8 +94,8 @@ impl TryFrom<Wire> for LogLine {
 pub struct Policy {
     /// The tenant's IANA zone.
     pub zone: String,
-    /// Expected alerts per 100 manager-days when nothing is wrong.
-    pub budget: f64,
+    /// Expected alerts per 100 manager-days, or per week, when nothing is wrong.
+    pub budget: Budget,
     /// How long after a date's end it closes, hours (0 to 48).
     pub lateness_h: u32,
     /// Families weigh in the score by what is at stake; else all alike.
@@ -120,7 +120,7 @@ pub struct ControlPolicy {
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { zone: "UTC".to_owned(), budget: 1.0, lateness_h: 6, stakes: true, robust: true, controls: BTreeMap::new() }
+        Self { zone: "UTC".to_owned(), budget: Budget::Rate(1.0), lateness_h: 6, stakes: true, robust: true, controls: BTreeMap::new() }
     }
 }
 

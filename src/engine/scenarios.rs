@@ -6,8 +6,8 @@ use super::*;
 use crate::{
     directory::{User, When},
     event::{
-        Action, Actor, ActorKind, Address, DAY_MS, Date, Enrich, Enriched, Event, HOUR_MS, NamedClient, Origin, Outcome, Owner, Place,
-        Timestamp, client_hash,
+        Action, Actor, ActorKind, Address, Budget, DAY_MS, Date, Enrich, Enriched, Event, HOUR_MS, NamedClient, Origin, Outcome, Owner,
+        Place, Timestamp, client_hash,
     },
 };
 
@@ -146,7 +146,8 @@ fn a_disabled_control_is_silent_until_it_is_enabled() {
     told.tell(policy(&["leaver_active"]));
     let effects = told.event("anna", "2026-01-07T10:00:00Z", Action::View, |_| {});
     assert_eq!(effects.len(), 1, "{effects:?}");
-    assert!((told.tenant.last_trace().x[19] - 20.0).abs() < 1e-9 && told.tenant.last_trace().s[19] <= 0.0);
+    let trace = told.tenant.last_trace();
+    assert!((trace.x[detector::RULE] - 20.0).abs() < 1e-9 && trace.s[detector::RULE] <= 0.0);
     told.tell(policy(&[]));
     let effects = told.event("anna", "2026-01-07T10:01:00Z", Action::View, |_| {});
     assert_eq!(alerts(&effects).len(), 1);
@@ -296,7 +297,7 @@ fn a_change_of_level_is_told_once() {
             "drip".to_owned(),
             ControlPolicy { switches: [("restart".to_owned(), restart)].into(), ..ControlPolicy::default() },
         )]);
-        told.tell(Record::Policy(Policy { controls, budget: 5.0, ..Policy::default() }));
+        told.tell(Record::Policy(Policy { controls, budget: Budget::Rate(5.0), ..Policy::default() }));
         let mut days = std::collections::BTreeSet::new();
         for day in 0..75 {
             for (who, id) in (0..).zip(["anna", "boris", "vera", "gleb", "dina"]) {
@@ -336,12 +337,33 @@ fn extreme_days_stay_out_of_the_calibration_unless_told_otherwise() {
 fn a_changed_budget_changes_the_thresholds_at_once() {
     let mut told = Told::new(&["anna"]);
     told.event("anna", "2026-01-05T10:00:00Z", Action::View, |_| {});
-    told.tell(Record::Policy(Policy { budget: 5.0, ..Policy::default() }));
+    told.tell(Record::Policy(Policy { budget: Budget::Rate(5.0), ..Policy::default() }));
     told.event("anna", "2026-01-05T10:01:00Z", Action::View, |_| {});
     let theta = told.tenant.last_trace().theta;
     for (theta, b) in theta.into_iter().zip([5.0, 1.0, 0.2]) {
         assert!((theta - libm::log(100.0 / b)).abs() < 1e-12);
     }
+}
+
+#[test]
+fn a_budget_per_week_follows_the_firm() {
+    let people = ["anna", "boris", "vera", "gleb", "dina"];
+    let mut told = Told::new(&people);
+    told.tell(Record::Policy(Policy { budget: Budget::Weekly(0.35), ..Policy::default() }));
+    let theta = |told: &Told| told.tenant.last_trace().theta[0];
+    for id in people {
+        told.work(id, 0..1, 20);
+    }
+    assert!((theta(&told) - libm::log(100.0)).abs() < 1e-12, "one in a hundred before seven dates have closed");
+    for day in 1..12 {
+        people.iter().for_each(|id| told.work(id, day..day + 1, 20));
+    }
+    // 35 manager-days in seven dates: 0.35 alerts among them are one in a hundred; of two people's 14, one in forty.
+    assert!((theta(&told) - libm::log(100.0)).abs() < 1e-12, "{}", theta(&told));
+    for day in 12..22 {
+        people[..2].iter().for_each(|id| told.work(id, day..day + 1, 20));
+    }
+    assert!((theta(&told) - libm::log(50.0)).abs() < 1e-12, "at most two in a hundred: {}", theta(&told));
 }
 
 #[test]

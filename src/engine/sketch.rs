@@ -9,8 +9,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    math::{ln, number},
-    packed::{fixed, sparse, words},
+    math::{count, ln, number},
+    packed::{fixed, registers, words},
 };
 use crate::event::Date;
 
@@ -76,7 +76,7 @@ impl Clients {
             },
             Self::Many(many) => {
                 if many.distinct.add(key) && many.met > TRUSTED {
-                    many.count = many.count.max(many.distinct.estimate());
+                    many.count = many.count.max(u32::try_from(count(many.distinct.estimate())).unwrap_or(u32::MAX));
                 }
                 if many.touched.has(key) { Known::Probably } else { Known::New }
             }
@@ -132,7 +132,7 @@ impl Clients {
 
 impl Default for Many {
     fn default() -> Self {
-        Self { touched: Bloom([0; TOUCHED]), called: Bloom([0; CALLED]), met: 0, distinct: Distinct([0; REGISTERS]), count: 0 }
+        Self { touched: Bloom([0; TOUCHED]), called: Bloom([0; CALLED]), met: 0, distinct: Distinct::default(), count: 0 }
     }
 }
 
@@ -171,29 +171,42 @@ impl<const WORDS: usize> Bloom<WORDS> {
 }
 
 /// Registers of [`Distinct`]: standard error 1.04 / √256 = 6.5 %.
-const REGISTERS: usize = 256;
+pub(super) const REGISTERS: usize = 256;
+/// No register gets higher: five bits hold it, and no CRM has 2^39 clients.
+const MOST: u8 = 31;
 
 /// HyperLogLog.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Distinct(#[serde(with = "sparse")] [u8; REGISTERS]);
+pub(super) struct Distinct(#[serde(with = "registers")] [u8; REGISTERS]);
+
+impl Default for Distinct {
+    fn default() -> Self {
+        Self([0; REGISTERS])
+    }
+}
 
 impl Distinct {
     /// True when the estimate may have grown.
-    fn add(&mut self, key: u64) -> bool {
+    pub(super) fn add(&mut self, key: u64) -> bool {
         let register = usize::try_from(key >> 56).expect("eight bits");
-        let rank = u8::try_from((key << 8).leading_zeros() + 1).expect("at most 65");
+        let rank = u8::try_from((key << 8).leading_zeros() + 1).expect("at most 65").min(MOST);
         let grows = self.0[register] < rank;
         self.0[register] = self.0[register].max(rank);
         grows
     }
 
-    fn estimate(&self) -> u32 {
+    /// Holds what the other holds, too.
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.0.iter_mut().zip(&other.0).for_each(|(a, b)| *a = (*a).max(*b));
+    }
+
+    /// How many different ones.
+    pub(super) fn estimate(&self) -> f64 {
         let m = number(REGISTERS as u64);
         let inverse: f64 = self.0.iter().map(|r| 1.0 / number(1_u64 << r)).sum();
         let raw = 0.7213 / (1.0 + 1.079 / m) * m * m / inverse;
         let empty = self.0.iter().filter(|r| **r == 0).count();
-        let estimate = if raw <= 2.5 * m && empty > 0 { m * ln(m / number(empty as u64)) } else { raw };
-        u32::try_from(super::math::count(estimate)).unwrap_or(u32::MAX)
+        if raw <= 2.5 * m && empty > 0 { m * ln(m / number(empty as u64)) } else { raw }
     }
 }
 

@@ -5,7 +5,7 @@ use super::{
     baseline::tail::recalibrate,
     class::Class,
     day::Day,
-    detector::{DETECTORS, FAMILIES, FLOOR, HURDLE, MEMBERS, NEEDS_REVEALED, REVEALED, RULE, SLOW, Set},
+    detector::{DETECTORS, FAMILIES, FLOOR, HURDLE, MEMBERS, NEEDS_REVEALED, REVEALED, RULE, SHARE, SLOW, Set, is_drift},
     explain::{Detector, Family},
     manager::Baseline,
     math::{exp, ln},
@@ -34,11 +34,20 @@ impl Day {
         for k in changed.iter().filter(|k| *k < HURDLE) {
             self.rise_to(k, expected.hurdle.surprise(k, self.x[k]), team);
         }
-        if changed.iter().any(|k| (HURDLE..RULE).contains(&k)) {
+        if changed.iter().any(is_drift) {
             let z = expected.drift.z(&self.x);
-            for k in changed.iter().filter(|k| (HURDLE..RULE).contains(k)) {
+            for k in changed.iter().filter(|k| is_drift(*k)) {
                 self.rise_to(k, base.drift.surprise(k - HURDLE, z[k - HURDLE]), team);
             }
+        }
+        if changed.has(SHARE) {
+            // Of a usual day's clients at least: three strangers at nine in the morning are not a day of strangers only.
+            let clients = self.clients().max(expected.hurdle.at(Detector::Distinct as usize, 0.0));
+            let r = expected.share.surprise(self.x[SHARE], clients, team.share_of_others(self.x[SHARE], self.clients()).unwrap_or(0.0));
+            if r > self.raw[SHARE] {
+                self.share = self.x[SHARE] / clients;
+            }
+            self.rise_to(SHARE, r, team);
         }
         (self.raw[RULE], self.r[RULE]) = (self.x[RULE], self.x[RULE]);
         // Passing the floor on what was revealed wakes detectors that did not change themselves.

@@ -13,6 +13,8 @@ use crate::event::Date;
 
 /// No single member's surprise counts for more in the sum.
 const MOST: f64 = 8.0;
+/// A team that touched fewer clients says nothing about whose they are.
+const TOUCHED: f64 = 20.0;
 /// A team of fewer others says nothing.
 const OTHERS: u32 = 3;
 
@@ -31,8 +33,10 @@ pub(super) struct TeamDay {
     /// Per detector the sum of min(r, 8), r before the discount.
     #[serde(with = "sparse")]
     sums: Values,
-    /// Sum of the weights of clients touched without a reason.
+    /// Sum of the weights of clients touched without a reason, of their number (a team mate's is half a one), and of all touched.
     unrelated: f64,
+    strangers: f64,
+    clients: f64,
 }
 
 /// The key of a team within a class.
@@ -79,9 +83,18 @@ impl TeamDay {
         (new - 1.5 * (others - 1.3).max(0.0)).max(0.0)
     }
 
-    /// A member touched a client without a reason.
-    pub(super) fn touch(&mut self, weight: f64) {
+    /// A member touched a client for the first time today: its weight, and how much of a stranger it is.
+    pub(super) fn touch(&mut self, weight: f64, stranger: f64) {
         self.unrelated += weight;
+        self.strangers += stranger;
+        self.clients += 1.0;
+    }
+
+    /// Share of clients without a reason among those that the other members touched, if there are three of them and they touched
+    /// enough.
+    pub(super) fn share_of_others(&self, strangers: f64, clients: f64) -> Option<f64> {
+        let others = (self.clients - clients).max(0.0);
+        (self.members > OTHERS && others >= TOUCHED).then(|| ((self.strangers - strangers) / others).clamp(0.0, 1.0))
     }
 
     /// Mean weight of clients touched without a reason over the other members, if there are three.

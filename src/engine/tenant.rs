@@ -7,13 +7,13 @@ use serde::{Deserialize, Serialize};
 use super::{
     Effect, Lateness, ManagerDay, ManagerHour, Policy, Record, Trace, Verdict, VerdictKind,
     accumulate::{Company, Moment, Priors, accumulate, rules},
-    alert::{Case, Found},
+    alert::{self, Case, Found},
     baseline::novelty::Everybody,
-    budget::young,
+    budget::{Week, young},
     calendar::{Calendar, manager_day},
     class::{CLASSES, Class},
     day::Day,
-    detector::{DRIFTS, FAMILIES},
+    detector::{DRIFTS, FAMILIES, SHARE},
     explain::Family,
     features::DayFeatures,
     manager::Manager,
@@ -25,6 +25,7 @@ use super::{
     score,
     team::Teams,
     terms::Terms,
+    windows::Windows,
 };
 use crate::event::{Date, Enriched, Timestamp};
 
@@ -57,7 +58,10 @@ pub(super) struct Shared {
     pub(super) classes: [Class; CLASSES],
     pub(super) teams: Teams,
     pub(super) everybody: Everybody,
+    /// Clients that anybody touched.
+    pub(super) windows: Windows,
     pub(super) origins: Origins,
+    pub(super) week: Week,
     pub(super) first_date: Option<Date>,
     pub(super) last_closed: Option<Date>,
 }
@@ -66,12 +70,14 @@ impl Tenant {
     /// A tenant of which nothing is known.
     pub fn new(name: &str) -> Self {
         let policy = Policy::default();
-        let budget = Terms::of(&policy).budget;
+        let budget = Week::default().rate(Terms::of(&policy).budget);
         let shared = Shared {
             classes: std::array::from_fn(|c| Class::new(c, budget)),
             teams: Teams::default(),
             everybody: Everybody::default(),
+            windows: Windows::default(),
             origins: Origins::default(),
+            week: Week::default(),
             first_date: None,
             last_closed: None,
         };
@@ -164,7 +170,7 @@ impl Tenant {
     }
 
     fn set_threshold(&mut self, c: usize) {
-        let (class, budget) = (&mut self.shared.classes[c], self.terms.budget);
+        let (class, budget) = (&mut self.shared.classes[c], self.shared.week.rate(self.terms.budget));
         class.theta = match (self.shared.last_closed, self.shared.first_date) {
             (Some(last), Some(first)) => class.calibration.thresholds(last, first, budget),
             _ => young(budget),
@@ -244,14 +250,15 @@ impl Tenant {
     fn score(&mut self, n: usize, at: usize, now: &Moment<'_>, effects: &mut Vec<Effect>) {
         let Manager { id, base, days, episodes, .. } = self.roster.change(n);
         let day = &mut days[at];
-        let Shared { classes, teams, everybody, .. } = &mut self.shared;
+        let Shared { classes, teams, everybody, windows, week, .. } = &mut self.shared;
         let class = &classes[day.class];
         base.expect(class, &day.post.role);
         day.refresh(base, class, &self.terms);
         let (before, revealed, fired) = (day.v, day.revealed(), day.rules);
         let me = xxhash_rust::xxh3::xxh3_64(id.as_bytes());
         let (people, rates, priors) = (&self.people, &class.rates, &mut self.priors);
-        let changed = accumulate(day, base, now, &mut Company { people, teams: &mut *teams, everybody, rates, priors, me });
+        let changed =
+            accumulate(day, base, now, &mut Company { people, teams: &mut *teams, everybody, windows: &mut *windows, rates, priors, me });
         day.rise(changed, base, teams.day(day.date, day.team()), class, &self.terms, revealed);
         let after = day.v;
         day.evidence.note(&before, &after, || now.event.reference());
@@ -270,10 +277,14 @@ impl Tenant {
         let calendar = &mut self.calendar;
         let claim = found.claim(&case, severity);
         if let Some((episode, notify)) = claim.file(episodes, || calendar.end(claim.date), || found.alert_id(false)) {
-            let facts = found.facts(calendar, teams, self.terms.budget);
+            let company = alert::Company { teams, windows, budget: week.rate(self.terms.budget) };
+            let facts = found.facts(calendar, &company);
             effects.push(Effect::Alert(Box::new(found.version(&case, &episode, notify, &facts))));
             if case.names(Family::Drip) {
                 day.told |= day.drifts();
+            }
+            if case.names(Family::Relation) && day.leading(Family::Relation as usize) == SHARE {
+                day.told_share = day.share;
             }
         }
     }
@@ -303,7 +314,8 @@ impl Tenant {
         let case = Case::of(&day, score);
         let claim = found.claim(&case, severity);
         if let Some((episode, notify)) = claim.file(&mut Vec::new(), || claim.time, || found.alert_id(true)) {
-            let facts = found.facts(&self.calendar, &self.shared.teams, self.terms.budget);
+            let Shared { teams, windows, week, .. } = &self.shared;
+            let facts = found.facts(&self.calendar, &alert::Company { teams, windows, budget: week.rate(self.terms.budget) });
             effects.push(Effect::Alert(Box::new(found.version(&case, &episode, notify, &facts))));
         }
     }

@@ -2,18 +2,18 @@
 
 use super::{
     Policy,
-    detector::{FAMILIES, RULE, Set, control, detector},
+    detector::{FAMILIES, RULE, Set, control, detector, switch},
     explain::Family,
     rule::Rules,
 };
-use crate::event::HOUR_MS;
+use crate::event::{Budget, HOUR_MS};
 
 /// A policy, ready for use. Configuration is checked before it becomes a record; what is beyond all sense all the same is
 /// brought back to it here, since the engine cannot fail.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Terms {
-    /// Expected alerts per 100 manager-days when nothing is wrong.
-    pub(super) budget: f64,
+    /// What the tenant is willing to look at when nothing is wrong.
+    pub(super) budget: Budget,
     pub(super) lateness_ms: i64,
     /// Detectors and rules whose controls are on.
     pub(super) detectors: Set,
@@ -35,17 +35,20 @@ const GHOSTS: usize = 100_000;
 /// are fixed beforehand (Wilson 2019); rules keep theirs, so that their severities stay what they are.
 const STAKES: [f64; FAMILIES] = {
     let mut stakes = [1.0; FAMILIES];
-    (stakes[Family::Volume as usize], stakes[Family::Relation as usize]) = (2.0, 2.0);
+    (stakes[Family::Volume as usize], stakes[Family::Relation as usize]) = (1.75, 1.75);
     (stakes[Family::Time as usize], stakes[Family::Novelty as usize]) = (0.5, 0.5);
-    (stakes[Family::Content as usize], stakes[Family::Auth as usize]) = (0.5, 0.5);
+    stakes[Family::Content as usize] = 0.5;
     stakes
 };
 
 impl Terms {
     pub(super) fn of(policy: &Policy) -> Self {
-        let on = |k: &usize| policy.enabled(control(detector(*k)));
+        let on = |k: &usize| {
+            let id = control(detector(*k));
+            policy.enabled(id) && switch(detector(*k)).is_none_or(|name| policy.switch(id, name))
+        };
         Self {
-            budget: if policy.budget > 0.0 { policy.budget.clamp(1e-6, 100.0) } else { Policy::default().budget },
+            budget: policy.budget.sensible(),
             lateness_ms: i64::from(policy.lateness_h.min(48)) * HOUR_MS,
             detectors: (0..RULE).filter(on).fold(Set::default(), Set::with),
             rules: Rules::enabled(policy),
@@ -65,7 +68,13 @@ mod tests {
     #[test]
     fn a_disabled_control_silences_its_detectors() {
         let mut policy = Policy::default();
-        assert_eq!(Terms::of(&policy).detectors, Set::BEHAVIOUR);
+        let usual = Terms::of(&policy).detectors;
+        for k in 0..RULE {
+            let on = switch(detector(k)).is_none_or(|name| policy.switch(control(detector(k)), name));
+            assert_eq!(usual.has(k), on, "{k}");
+        }
+        let reference = Terms::of(&Policy::reference()).detectors;
+        assert_eq!((0..RULE).filter(|k| reference.has(*k)).count(), 19, "those of the reference");
         for id in ["drip", "address_denied"] {
             policy.controls.insert(id.to_owned(), ControlPolicy { enabled: false, ..ControlPolicy::default() });
         }
@@ -77,8 +86,12 @@ mod tests {
     #[test]
     fn nonsense_is_brought_back_to_sense() {
         for budget in [f64::NAN, -1.0, 0.0, f64::INFINITY] {
-            let terms = Terms::of(&Policy { budget, lateness_h: u32::MAX, ..Policy::default() });
-            assert!(terms.budget > 0.0 && terms.budget <= 100.0 && terms.lateness_ms == 48 * HOUR_MS);
+            for budget in [Budget::Rate(budget), Budget::Weekly(budget)] {
+                let terms = Terms::of(&Policy { budget, lateness_h: u32::MAX, ..Policy::default() });
+                assert!(
+                    matches!(terms.budget, Budget::Rate(b) | Budget::Weekly(b) if b > 0.0 && b <= 1e6) && terms.lateness_ms == 48 * HOUR_MS
+                );
+            }
         }
     }
 }

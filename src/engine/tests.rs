@@ -8,8 +8,8 @@ use super::*;
 use crate::{
     directory::{User, When},
     event::{
-        Action, Actor, ActorKind, Address, Call, Change, Channel, DAY_MS, Date, Direction, Enrich, Enriched, Event, NamedClient, Object,
-        Origin, Outcome, Owner, Place, Query, Related, Tier, Timestamp,
+        Action, Actor, ActorKind, Address, Budget, Call, Change, Channel, DAY_MS, Date, Direction, Enrich, Enriched, Event, NamedClient,
+        Object, Origin, Outcome, Owner, Place, Query, Related, Tier, Timestamp,
     },
 };
 
@@ -27,7 +27,7 @@ const PEOPLE: [&str; 8] = ["anna", "boris", "vera", "gleb", "dina", "egor", "zoy
 
 /// Rows of the people, then what the seeds say: mostly events, a few verdicts, rows and policies.
 fn log(seeds: &[Seed]) -> Vec<Record> {
-    let mut records = vec![Record::Policy(Policy { zone: "Europe/Moscow".to_owned(), budget: 20.0, ..Policy::default() })];
+    let mut records = vec![Record::Policy(Policy { zone: "Europe/Moscow".to_owned(), budget: Budget::Rate(20.0), ..Policy::default() })];
     for (i, id) in PEOPLE.iter().take(7).enumerate() {
         records.push(Record::User(Box::new(row(id, i, None))));
     }
@@ -83,7 +83,7 @@ fn policy(how: u8, n: u32) -> Policy {
     let off = |id: &str| (id.to_owned(), ControlPolicy { enabled: false, ..ControlPolicy::default() });
     Policy {
         zone: ["Europe/Moscow", "Asia/Tokyo", "nowhere"][usize::from(how) % 3].to_owned(),
-        budget: [20.0, 1.0, f64::NAN, -1.0][usize::from(how) % 4],
+        budget: [Budget::Rate(20.0), Budget::Rate(1.0), Budget::Rate(f64::NAN), Budget::Weekly(5.0)][usize::from(how) % 4],
         lateness_h: n % 60,
         stakes: how.is_multiple_of(3),
         robust: how.is_multiple_of(5),

@@ -3,6 +3,7 @@
 //! Every adapter turns its CRM's format into [`Event`]; everything behind the adapters knows nothing else.
 //! A field that is missing at the source is absent here: no empty strings, no zero for unknown.
 
+mod budget;
 mod enriched;
 mod time;
 
@@ -10,6 +11,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use budget::Budget;
 pub use enriched::{Address, Enrich, Enriched, NamedClient, Origin, Owner, Related, Tier, Work};
 pub use time::{DAY_MS, Date, HOUR_MS, ParseTimeError, Timestamp};
 

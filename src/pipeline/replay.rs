@@ -5,69 +5,109 @@ use std::collections::BTreeMap;
 use super::ingest::{Policies, Rows};
 use crate::{
     directory::{self, Directory, Row as _},
-    engine::{Effect, Record, Tenant, Tick},
-    event::{Enriched, Event, HOUR_MS, Timestamp},
+    engine::{Effect, Policy, Record, Tenant, Tick},
+    event::{Budget, Enriched, Event, HOUR_MS, Timestamp},
 };
 
-/// Scores events in the given order; `sink` gets every effect with the event that caused it. `progress` hears how many events
-/// are done, every few thousand. Returns the tenants as they are at the end, with the features of all manager-days if asked for.
-pub fn score(
-    events: Vec<Event>,
-    mut rows: Rows,
-    policies: &Policies,
-    actor_prefix: &str,
-    features: bool,
-    mut sink: impl FnMut(&Enriched, &Tenant, Effect),
-    mut progress: impl FnMut(usize),
-) -> BTreeMap<String, Tenant> {
-    rows.users.sort_by(|a, b| (&a.tenant, &a.id, a.since()).cmp(&(&b.tenant, &b.id, b.since())));
-    let mut known: BTreeMap<String, (Directory, Tenant, Option<Timestamp>)> = BTreeMap::new();
-    let mut effects = Vec::new();
-    let fresh = |name: &str, effects: &mut Vec<Effect>| {
+/// How to score.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask<'a> {
+    /// What applies to each tenant.
+    pub policies: &'a Policies,
+    /// What stands before the ids of actors in reference data.
+    pub actor_prefix: &'a str,
+    /// Keep the features of all manager-days.
+    pub features: bool,
+    /// Budgets to be tried besides.
+    pub budgets: &'a [Budget],
+}
+
+/// Who hears what comes out.
+pub trait Sink {
+    /// An effect of an event.
+    fn effect(&mut self, cause: &Enriched, tenant: &Tenant, effect: Effect);
+
+    /// An effect that the event would have had with another budget, by its place in [`Ask::budgets`].
+    fn other(&mut self, _budget: usize, _effect: Effect) {}
+
+    /// So many events are done; called every few thousand.
+    fn progress(&mut self, _done: usize) {}
+}
+
+/// A tenant as it is scored.
+struct Scored {
+    directory: Directory,
+    tenant: Tenant,
+    /// The same with other budgets.
+    others: Vec<Tenant>,
+    hour: Option<Timestamp>,
+}
+
+impl Scored {
+    fn new(name: &str, ask: &Ask<'_>) -> Self {
         let mut directory = Directory::default();
-        directory.set_ip_allow(policies.ip_allow.get(name).cloned().unwrap_or_default());
-        let mut tenant = Tenant::new(name);
-        if features {
+        directory.set_ip_allow(ask.policies.ip_allow.get(name).cloned().unwrap_or_default());
+        let policy = ask.policies.of(name);
+        let with = |policy: Policy| {
+            let mut tenant = Tenant::new(name);
+            tenant.apply(&Record::Policy(policy), &mut Vec::new());
+            tenant
+        };
+        let others = ask.budgets.iter().map(|b| with(Policy { budget: *b, ..policy.clone() })).collect();
+        let mut tenant = with(policy.clone());
+        if ask.features {
             tenant.keep_features();
         }
-        tenant.apply(&Record::Policy(policies.of(name).clone()), effects);
-        (directory, tenant, None)
-    };
+        Self { directory, tenant, others, hour: None }
+    }
+
+    /// Applies a record to all of them.
+    fn apply(&mut self, record: &Record, effects: &mut Vec<Effect>, sink: &mut impl Sink) {
+        for (i, other) in self.others.iter_mut().enumerate() {
+            other.apply(record, effects);
+            effects.drain(..).for_each(|e| sink.other(i, e));
+        }
+        self.tenant.apply(record, effects);
+        if let Record::Event(cause) = record {
+            effects.drain(..).for_each(|e| sink.effect(cause, &self.tenant, e));
+        }
+        effects.clear();
+    }
+}
+
+/// Scores events in the given order. Returns the tenants as they are at the end, with the features of all manager-days if asked for.
+pub fn score(events: Vec<Event>, mut rows: Rows, ask: &Ask<'_>, sink: &mut impl Sink) -> BTreeMap<String, Tenant> {
+    rows.users.sort_by(|a, b| (&a.tenant, &a.id, a.since()).cmp(&(&b.tenant, &b.id, b.since())));
+    let mut known: BTreeMap<String, Scored> = BTreeMap::new();
+    let mut effects = Vec::new();
+    let fresh = |name: &String| Scored::new(name, ask);
     for user in rows.users {
-        let (directory, tenant, _) = known.entry(user.tenant.clone()).or_insert_with_key(|name| fresh(name, &mut effects));
+        let of = known.entry(user.tenant.clone()).or_insert_with_key(fresh);
         // A zone that is not known was complained about when the file was read.
-        if directory.insert_user(user.clone()).is_ok() {
-            tenant.apply(&Record::User(Box::new(user)), &mut effects);
+        if of.directory.insert_user(user.clone()).is_ok() {
+            of.apply(&Record::User(Box::new(user)), &mut effects, sink);
         }
     }
     for client in rows.clients {
-        known.entry(client.tenant.clone()).or_insert_with_key(|name| fresh(name, &mut effects)).0.insert_client(client);
+        known.entry(client.tenant.clone()).or_insert_with_key(fresh).directory.insert_client(client);
     }
     for order in rows.orders {
-        known.entry(order.tenant.clone()).or_insert_with_key(|name| fresh(name, &mut effects)).0.insert_order(order);
+        known.entry(order.tenant.clone()).or_insert_with_key(fresh).directory.insert_order(order);
     }
-    effects.clear();
     for (done, event) in events.into_iter().enumerate() {
         if done % 4096 == 0 {
-            progress(done);
+            sink.progress(done);
         }
-        let (directory, tenant, hour) = known.entry(event.tenant.clone()).or_insert_with_key(|name| fresh(name, &mut effects));
+        let of = known.entry(event.tenant.clone()).or_insert_with_key(fresh);
         // One tick per hour of event time stands for the minutes that a live owner would write.
         let this_hour = Timestamp::from_millis(event.time.millis().div_euclid(HOUR_MS) * HOUR_MS);
-        if hour.is_some_and(|h| h < this_hour) {
-            tenant.apply(&Record::Tick(Tick { at: this_hour }), &mut effects);
+        if of.hour.is_some_and(|h| h < this_hour) {
+            of.apply(&Record::Tick(Tick { at: this_hour }), &mut effects, sink);
         }
-        *hour = (*hour).max(Some(this_hour));
-        let zone = &policies.of(&event.tenant).zone;
-        let enrich = directory::enrich(directory, &event, zone, actor_prefix);
-        let record = Record::Event(Box::new(Enriched { event, enrich, origin: None }));
-        effects.clear();
-        tenant.apply(&record, &mut effects);
-        if let Record::Event(enriched) = &record {
-            for effect in effects.drain(..) {
-                sink(enriched, tenant, effect);
-            }
-        }
+        of.hour = of.hour.max(Some(this_hour));
+        let zone = &ask.policies.of(&event.tenant).zone;
+        let enrich = directory::enrich(&of.directory, &event, zone, ask.actor_prefix);
+        of.apply(&Record::Event(Box::new(Enriched { event, enrich, origin: None })), &mut effects, sink);
     }
-    known.into_iter().map(|(name, (_, tenant, _))| (name, tenant)).collect()
+    known.into_iter().map(|(name, scored)| (name, scored.tenant)).collect()
 }

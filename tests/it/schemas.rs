@@ -14,8 +14,8 @@ use filin::{
         Tick, Verdict, VerdictKind,
     },
     event::{
-        Action, Actor, ActorKind, Address, Auth, Call, Change, Channel, Date, Direction, Enrich, Enriched, Event, NamedClient, Net, Object,
-        ObjectType, Origin, Outcome, Owner, Place, Query, Related, Tier, Timestamp, Work,
+        Action, Actor, ActorKind, Address, Auth, Budget, Call, Change, Channel, Date, Direction, Enrich, Enriched, Event, NamedClient, Net,
+        Object, ObjectType, Origin, Outcome, Owner, Place, Query, Related, Tier, Timestamp, Work,
     },
     model::{Expect, Kind, Label, Strength},
 };
@@ -132,7 +132,7 @@ fn origin() -> Origin {
 fn policy() -> Policy {
     Policy {
         zone: "UTC".to_owned(),
-        budget: 1.0,
+        budget: Budget::Weekly(5.0),
         lateness_h: 6,
         stakes: false,
         robust: true,

@@ -5,4 +5,5 @@ pub(super) mod hours;
 pub(super) mod hurdle;
 pub(super) mod novelty;
 pub(super) mod pool;
+pub(super) mod share;
 pub(super) mod tail;

@@ -2,9 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::super::{
-    detector::{HURDLE, SLOW},
-    math::number,
+use super::{
+    super::{
+        detector::{HURDLE, SLOW},
+        math::number,
+    },
+    share,
 };
 
 /// Per tenant day the past weighs this much less.
@@ -21,6 +24,7 @@ pub(crate) struct Pool {
     slow_n: f64,
     pub(crate) slow_mean: [f64; SLOW],
     pub(crate) slow_var: [f64; SLOW],
+    pub(crate) share: share::Pool,
 }
 
 /// What a pool learns from one manager-day.
@@ -30,6 +34,8 @@ pub(crate) struct Learned {
     pub(crate) y: [Option<f64>; HURDLE],
     /// The slow series, raw.
     pub(crate) slow: [f64; SLOW],
+    /// Clients without a reason among those touched; none of a day without any.
+    pub(crate) share: Option<share::Learned>,
 }
 
 impl Pool {
@@ -44,6 +50,7 @@ impl Pool {
             slow_n: 0.0,
             slow_mean: [0.0; SLOW],
             slow_var: [1.0; SLOW],
+            share: share::Pool::default(),
         }
     }
 
@@ -61,6 +68,7 @@ impl Pool {
                 (self.mean[k], self.var[k]) = merge(self.mean[k], self.var[k], &ys, w / (before + w));
             }
         }
+        self.share.learn(days.iter().filter_map(|d| d.share.as_ref()));
         self.n = FADE * self.n + n;
         self.slow_n = FADE * self.slow_n + n;
         for j in 0..SLOW {

@@ -1,6 +1,6 @@
 //! Many small exports and views that add up.
 
-use super::{Control, Kind, SeverityRule, floor, words};
+use super::{Control, Kind, SeverityRule, floor, switch, words};
 use crate::engine::explain::Detector;
 
 pub(super) const CONTROL: Control = Control {
@@ -11,7 +11,7 @@ pub(super) const CONTROL: Control = Control {
         "Many small answers that add up to many records or many different clients in a day",
         "Много небольших ответов, которые за день складываются во множество записей или разных клиентов",
     ),
-    detectors: &[Detector::RecScr, Detector::NOut, Detector::Distinct],
+    detectors: &[Detector::RecScr, Detector::NOut, Detector::Distinct, Detector::Clients1h, Detector::Clients7d, Detector::Clients30d],
     mitre: &["T1213.004"],
     severity: SeverityRule::Budget,
     parameters: &[
@@ -33,8 +33,39 @@ pub(super) const CONTROL: Control = Control {
             "different clients below which their number is no evidence",
             "разных клиентов, меньше которых их число не считается признаком",
         ),
+        floor(
+            "floor_clients_7d",
+            30.0,
+            "different clients of 7 days below which their number is no evidence",
+            "разных клиентов за 7 дней, меньше которых их число не считается признаком",
+        ),
+        floor(
+            "floor_clients_30d",
+            60.0,
+            "different clients of 30 days below which their number is no evidence",
+            "разных клиентов за 30 дней, меньше которых их число не считается признаком",
+        ),
     ],
-    switches: &[],
+    switches: &[
+        switch(
+            "hour",
+            true,
+            "different clients within one hour are evidence of their own",
+            "число разных клиентов за один час — отдельный признак",
+        ),
+        switch(
+            "week",
+            false,
+            "different clients within 7 days are evidence of their own",
+            "число разных клиентов за 7 дней — отдельный признак",
+        ),
+        switch(
+            "month",
+            false,
+            "different clients within 30 days are evidence of their own",
+            "число разных клиентов за 30 дней — отдельный признак",
+        ),
+    ],
     benign: &[
         words(
             "Is a calling campaign under way? See whether the team rose too",

@@ -11,6 +11,7 @@ mod mass_change;
 mod new_place;
 mod off_hours;
 mod scraping;
+mod shared_account;
 mod unrelated;
 mod unrelated_call;
 
@@ -113,6 +114,7 @@ pub const ALL: &[&Control] = &[
     &new_place::CONTROL,
     &off_hours::CONTROL,
     &scraping::CONTROL,
+    &shared_account::CONTROL,
     &unrelated::CONTROL,
     &unrelated_call::CONTROL,
 ];

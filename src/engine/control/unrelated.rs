@@ -1,6 +1,6 @@
 //! Clients touched without an order, ownership or contact.
 
-use super::{Control, Kind, SeverityRule, floor, words};
+use super::{Control, Kind, SeverityRule, floor, switch, words};
 use crate::engine::explain::Detector;
 
 pub(super) const CONTROL: Control = Control {
@@ -11,7 +11,7 @@ pub(super) const CONTROL: Control = Control {
         "Clients touched who are not the manager's own, without an order, a hand-over or a recent contact of theirs",
         "Обращения к чужим клиентам без заказа, без передачи и без недавнего обращения самого клиента",
     ),
-    detectors: &[Detector::Unrel],
+    detectors: &[Detector::Unrel, Detector::UnrelShare],
     mitre: &["T1213.004"],
     severity: SeverityRule::Budget,
     parameters: &[floor(
@@ -20,7 +20,12 @@ pub(super) const CONTROL: Control = Control {
         "weight of the day below which it is no evidence; a stranger's client weighs 1, a team mate's 0.5, a key client half as much again",
         "вес за день, меньше которого он не считается признаком; чужой клиент весит 1, клиент коллеги по команде 0,5, ключевой — в полтора раза больше",
     )],
-    switches: &[],
+    switches: &[switch(
+        "share",
+        true,
+        "the share of such clients among those touched is evidence of its own, so that strangers in place of one's own work are seen",
+        "доля таких клиентов среди затронутых — отдельный признак: видны и чужие клиенты вместо собственных",
+    )],
     benign: &[
         words(
             "Does the person stand in for a colleague whose absence is not in the calendar?",

@@ -1,9 +1,13 @@
 //! Sentences in English.
 
+use std::fmt::Write as _;
+
 use super::{
     Attribute, Detector, Facts, Finding,
     number::{Language, Number, Rarity},
-    shared::{action_of, capital, drift_of, in_an_unusual_hour, joined, lower, new_values, quoted, shown, title, weighty, worded_clock},
+    shared::{
+        action_of, capital, drift_of, in_an_unusual_hour, joined, lower, new_values, quoted, share, shown, title, weighty, worded_clock,
+    },
 };
 use crate::{
     directory::Zone,
@@ -29,6 +33,21 @@ pub(super) fn sentence(f: &Finding, facts: &Facts) -> String {
             format!("Ran {queries} (searches, lists, reports) today{}", usual(f, facts, ""))
         }
         Detector::Distinct => format!("Touched {} today{}", count(&n, "different client", "different clients"), usual(f, facts, "")),
+        Detector::Clients1h => format!(
+            "Touched {} within one hour today{}",
+            count(&n, "different client", "different clients"),
+            usual(f, facts, "in their busiest hour ")
+        ),
+        Detector::Clients7d => window(f, facts, 7),
+        Detector::Clients30d => window(f, facts, 30),
+        Detector::TwoPlaces => {
+            let returns = count(&n, "return", "returns");
+            format!(
+                "Two places at once: {returns} within half an hour to another network and program today{}",
+                usual(f, facts, "on days with any ")
+            )
+        }
+        Detector::UnrelShare => strangers(f, facts),
         Detector::Unrel => unrelated(f, facts),
         Detector::Ucall => format!("Called clients of other managers without an order ({})", joined_weight(f, facts, None)),
         Detector::Destr => {
@@ -76,6 +95,14 @@ pub(super) fn summary(findings: &[Finding], facts: &Facts) -> String {
         EN.whole(facts.records_screen).text,
         count(&EN.whole(facts.clients), "client", "clients"),
     ));
+    if let Some((own, all)) = facts.quarter {
+        let share = EN.percent(share(own, all));
+        said.push(format!(
+            "In 90 days about {} of the {} that anybody touched ({share}).",
+            EN.whole(own).text,
+            count(&EN.whole(all), "client", "clients")
+        ));
+    }
     let days = EN.number(facts.baseline_days, 0);
     said.push(if days.is_zero() {
         "No baseline of their own yet: compared with the role.".to_owned()
@@ -179,6 +206,19 @@ fn unrelated(f: &Finding, facts: &Facts) -> String {
         format!(", {} of them key", EN.whole(facts.unrelated_key.min(n.max(1))).text)
     };
     format!("{who} of other managers touched without an order ({weight}){key}")
+}
+
+fn strangers(f: &Finding, facts: &Facts) -> String {
+    let mut usual = f.usual.map(|u| format!("; usually {}, role {}", EN.percent(u.mid), EN.percent(u.role))).unwrap_or_default();
+    if let Some(team) = facts.team_share {
+        write!(usual, ", team today {}", EN.percent(team)).expect("in memory");
+    }
+    format!("Of the clients touched today, {} were other managers' without an order{usual}", EN.percent(f.observed))
+}
+
+fn window(f: &Finding, facts: &Facts, days: u64) -> String {
+    let clients = EN.about(f.observed).with_en("different client", "different clients");
+    format!("Touched about {clients} within {} days{}", EN.whole(days).text, usual(f, facts, ""))
 }
 
 fn hour(did: &str, so_far: &str, facts: &Facts) -> String {

@@ -6,7 +6,7 @@ use crate::{
 };
 
 words! {
-    /// The detectors of DETECTION.md §3, k = 1...20.
+    /// The detectors: those of DETECTION.md §3, and what goes beyond them.
     Detector {
         /// 1: records on export, print, API.
         RecOut = "rec_out",
@@ -40,12 +40,22 @@ words! {
         NovQ = "nov_q",
         /// 16: failed log-ins.
         Authfail = "authfail",
+        /// Returns from one place and program to another within half an hour.
+        TwoPlaces = "two_places",
+        /// Clients first touched today, within one hour.
+        Clients1h = "clients_1h",
+        /// Distinct clients touched within 7 days.
+        Clients7d = "clients_7d",
+        /// Distinct clients touched within 30 days.
+        Clients30d = "clients_30d",
         /// 17: slow drift of records.
         CRec = "c_rec",
         /// 18: slow drift of unrelated clients.
         CUnrel = "c_unrel",
         /// 19: slow drift of distinct clients.
         CDistinct = "c_distinct",
+        /// Share of clients touched without a reason among those touched.
+        UnrelShare = "unrel_share",
         /// 20: hard rules.
         Rule = "rule",
     }
@@ -163,8 +173,12 @@ pub struct Facts {
     pub unrelated_key: u64,
     /// Mean of `unrel` over the team's other members today; none with fewer than three.
     pub team_unrelated: Option<f64>,
+    /// Share of clients touched without a reason among those that the team's other members touched today; none with too few.
+    pub team_share: Option<f64>,
     /// New values of today, in order of appearance.
     pub new_values: Vec<NewValue>,
+    /// Distinct clients of the last 90 days, about: the person's, and everybody's.
+    pub quarter: Option<(u64, u64)>,
     /// Days on which the drift of (records, unrelated, distinct) has been above zero without a break.
     pub drift_days: [u16; 3],
     /// The drift itself.

@@ -1,9 +1,11 @@
 //! Sentences in Russian. Nouns follow the number shown: 1 клиент, 2 клиента, 5 клиентов, 1,5 клиента.
 
+use std::fmt::Write as _;
+
 use super::{
     Attribute, Detector, Facts, Finding,
     number::{Language, Number, Rarity},
-    shared::{action_of, drift_of, in_an_unusual_hour, joined, lower, new_values, quoted, shown, title, weighty, worded_clock},
+    shared::{action_of, drift_of, in_an_unusual_hour, joined, lower, new_values, quoted, share, shown, title, weighty, worded_clock},
 };
 use crate::{
     directory::Zone,
@@ -38,6 +40,19 @@ pub(super) fn sentence(f: &Finding, facts: &Facts) -> String {
             usual(f, facts, "")
         ),
         Detector::Distinct => format!("Сегодня {}{}", done(&n, "затронут", "затронуто", CLIENTS), usual(f, facts, "")),
+        Detector::Clients1h => {
+            format!("Сегодня за один час {}{}", done(&n, "затронут", "затронуто", CLIENTS), usual(f, facts, "в самый занятой час "))
+        }
+        Detector::Clients7d => window(f, facts, 7),
+        Detector::Clients30d => window(f, facts, 30),
+        Detector::TwoPlaces => {
+            let returns = n.with_ru("возврат", "возврата", "возвратов");
+            format!(
+                "Сразу в двух местах: сегодня {returns} в течение получаса в другую сеть и программу{}",
+                usual(f, facts, "в такие дни ")
+            )
+        }
+        Detector::UnrelShare => strangers(f, facts),
         Detector::Unrel => unrelated(f, facts),
         Detector::Ucall => format!("Звонки клиентам других менеджеров без заказа ({})", joined_weight(f, facts, None)),
         Detector::Destr => format!(
@@ -87,6 +102,14 @@ pub(super) fn summary(findings: &[Finding], facts: &Facts) -> String {
         RU.whole(facts.records_screen).text,
         with(&RU.whole(facts.clients), CLIENTS),
     ));
+    if let Some((own, all)) = facts.quarter {
+        let share = RU.percent(share(own, all));
+        said.push(format!(
+            "За 90 дней — примерно {} из {}, к которым вообще обращались ({share}).",
+            RU.whole(own).text,
+            clients_of(&RU.whole(all))
+        ));
+    }
     let days = RU.number(facts.baseline_days, 0);
     said.push(if days.is_zero() {
         "Своей истории ещё нет: сравнение с ролью.".to_owned()
@@ -214,6 +237,24 @@ fn unrelated(f: &Finding, facts: &Facts) -> String {
         format!(", из них ключевых — {}", RU.whole(facts.unrelated_key.min(n.max(1))).text)
     };
     format!("{head} других менеджеров{without} ({weight}){key}")
+}
+
+/// `из 21 клиента`, `из 22 клиентов`.
+fn clients_of(n: &Number) -> String {
+    n.with_ru("клиента", "клиентов", "клиентов")
+}
+
+fn strangers(f: &Finding, facts: &Facts) -> String {
+    let mut usual = f.usual.map(|u| format!("; обычно {}, по роли {}", RU.percent(u.mid), RU.percent(u.role))).unwrap_or_default();
+    if let Some(team) = facts.team_share {
+        write!(usual, ", у команды сегодня {}", RU.percent(team)).expect("in memory");
+    }
+    format!("Среди затронутых сегодня клиентов чужих без заказа — {}{usual}", RU.percent(f.observed))
+}
+
+fn window(f: &Finding, facts: &Facts, days: u64) -> String {
+    let days = with(&RU.whole(days), DAYS);
+    format!("За {days} — примерно {}{}", with(&RU.about(f.observed), CLIENTS), usual(f, facts, ""))
 }
 
 fn hour(what: &str, lower_what: &str, so_far: &str, facts: &Facts) -> String {

@@ -2,7 +2,7 @@
 
 use super::{Attribute, Detector, Facts, Finding, number::Language};
 use crate::{
-    engine::control,
+    engine::{control, math::number},
     event::{Action, Channel},
 };
 
@@ -99,6 +99,11 @@ pub(super) fn drift_of(detector: Detector, facts: &Facts) -> (u16, f64) {
         _ => 0,
     };
     (facts.drift_days[series], facts.drift[series])
+}
+
+/// A part of a whole, 0 to 1.
+pub(super) fn share(part: u64, whole: u64) -> f64 {
+    number(part) / number(whole.max(1))
 }
 
 /// `02:14`.

@@ -9,12 +9,12 @@ use crate::{directory::Zone, event::Timestamp};
 
 fn finding(detector: Detector, observed: f64) -> Finding {
     let family = match detector {
-        Detector::Unrel | Detector::Ucall => Family::Relation,
+        Detector::Unrel | Detector::Ucall | Detector::UnrelShare => Family::Relation,
         Detector::Destr | Detector::NUpd | Detector::Ext => Family::Destruct,
         Detector::Offh | Detector::OffOut => Family::Time,
         Detector::NovCtx => Family::Novelty,
         Detector::NovQ => Family::Content,
-        Detector::Authfail => Family::Auth,
+        Detector::Authfail | Detector::TwoPlaces => Family::Auth,
         Detector::CRec | Detector::CUnrel | Detector::CDistinct => Family::Drip,
         Detector::Rule => Family::Rule,
         _ => Family::Volume,
@@ -37,6 +37,7 @@ fn facts() -> Facts {
         clients_related: 33,
         unrelated_key: 3,
         team_unrelated: Some(0.8),
+        team_share: Some(0.12),
         new_values: vec![
             new(Attribute::Country, "NL", 0.004),
             new(Attribute::Network, "198.51.100.0/24", 0.03),
@@ -45,6 +46,7 @@ fn facts() -> Facts {
             new(Attribute::Fingerprint, "9f3a", 0.2),
             new(Attribute::Fingerprint, "77c1", 0.2),
         ],
+        quarter: Some((412, 3921)),
         drift_days: [9, 1, 22],
         drift: [8.21, 3.0, 4.5],
         baseline_days: 42.3,
@@ -67,8 +69,15 @@ fn each_detector_has_its_sentence() {
     let mut out = String::new();
     for detector in Detector::ALL {
         writeln!(out, "{}", detector.as_str()).expect("in memory");
-        let observed = if matches!(detector, Detector::Unrel | Detector::Ucall | Detector::Ext) { 9.5 } else { 3640.0 };
-        lines(&mut out, &sentence(&finding(*detector, observed), &facts()));
+        let observed = match detector {
+            Detector::Unrel | Detector::Ucall | Detector::Ext => 9.5,
+            Detector::UnrelShare => 0.62,
+            _ => 3640.0,
+        };
+        let found = finding(*detector, observed);
+        let share = Some(Usual { mid: 0.31, low: 0.31, high: 0.31, role: 0.28, share: 1.0 });
+        let usual = if *detector == Detector::UnrelShare { share } else { found.usual };
+        lines(&mut out, &sentence(&Finding { usual, ..found }, &facts()));
     }
     insta::assert_snapshot!("sentences", readable(&out));
 }
@@ -76,7 +85,8 @@ fn each_detector_has_its_sentence() {
 #[test]
 fn nouns_agree_with_every_count() {
     let mut out = String::new();
-    for detector in Detector::ALL.iter().filter(|d| !matches!(d, Detector::Rule | Detector::NovCtx | Detector::NovQ)) {
+    for detector in Detector::ALL.iter().filter(|d| !matches!(d, Detector::Rule | Detector::NovCtx | Detector::NovQ | Detector::UnrelShare))
+    {
         writeln!(out, "{}", detector.as_str()).expect("in memory");
         for n in [0_u16, 1, 2, 5, 11, 21, 111] {
             let facts = Facts {

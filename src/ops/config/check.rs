@@ -16,7 +16,7 @@ use super::{
     Secret, Server, Source, Store, Tenant, file,
     value::{List, Size, Span, span_text},
 };
-use crate::event::DEFAULT_TENANT;
+use crate::event::{Budget, DEFAULT_TENANT};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -270,9 +270,9 @@ impl Checker<'_> {
     }
 
     fn alerts(&mut self, alerts: file::Alerts) -> Alerts {
-        let budget = alerts.budget.unwrap_or(1.0);
-        if !(0.001..=100.0).contains(&budget) {
-            self.mistakes.add("alerts.budget", format!("{budget} is not within 0.001 and 100 alerts per 100 manager-days"));
+        let budget = alerts.budget.unwrap_or(Budget::Rate(1.0));
+        if let Err(wrong) = budget.checked() {
+            self.mistakes.add("alerts.budget", wrong);
         }
         for (i, url) in alerts.alertmanager.0.iter().enumerate() {
             self.url(&format!("alerts.alertmanager[{i}]"), url);

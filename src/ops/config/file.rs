@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::value::{List, Scalar, Secret, Size, Span};
+use crate::event::Budget;
 
 /// All of it. Every key may be absent.
 #[derive(Debug, Default, Deserialize)]
@@ -177,8 +178,8 @@ pub(super) struct Pipeline {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Alerts {
-    /// Expected alerts per 100 manager-days when nothing is wrong.
-    pub(super) budget: Option<f64>,
+    /// Expected alerts per 100 manager-days when nothing is wrong, or `N/week`.
+    pub(super) budget: Option<Budget>,
     /// Families of evidence weigh in the score by what is at stake.
     pub(super) stakes: Option<bool>,
     /// Days of critical evidence stay out of the calibration of the budget.

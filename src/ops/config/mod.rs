@@ -19,7 +19,7 @@ use serde_json::Value;
 pub use layers::{Mistake, Mistakes};
 pub use value::{Secret, span_text};
 
-use crate::event::words;
+use crate::event::{Budget, words};
 
 /// The configuration that runs, checked.
 #[derive(Clone, Debug, Serialize)]
@@ -241,8 +241,8 @@ pub struct Pipeline {
 /// Alerts and where they go.
 #[derive(Clone, Debug, Serialize)]
 pub struct Alerts {
-    /// Expected alerts per 100 manager-days when nothing is wrong.
-    pub budget: f64,
+    /// Expected alerts per 100 manager-days, or per week, when nothing is wrong.
+    pub budget: Budget,
     /// Families of evidence weigh in the score by what is at stake.
     pub stakes: bool,
     /// Days of critical evidence stay out of the calibration of the budget.
@@ -301,7 +301,7 @@ pub struct Flags {
     /// `--role`; empty: all.
     pub roles: Vec<String>,
     /// `--budget`
-    pub budget: Option<f64>,
+    pub budget: Option<Budget>,
 }
 
 /// What other parts know and this one must check against.
@@ -361,11 +361,7 @@ impl Config {
             ("--users", ["reference", "users"], path(&flags.users)),
             ("--clients", ["reference", "clients"], path(&flags.clients)),
             ("--orders", ["reference", "orders"], path(&flags.orders)),
-            (
-                "--budget",
-                ["alerts", "budget"],
-                flags.budget.map(|b| serde_json::Number::from_f64(b).map_or(Value::from("nan"), Value::Number)),
-            ),
+            ("--budget", ["alerts", "budget"], flags.budget.map(|b| serde_json::to_value(b).unwrap_or_default())),
         ] {
             if let Some(value) = value {
                 layers.flag(flag, &key, value, &mut mistakes);

@@ -47,7 +47,7 @@ fn nothing_given_is_a_working_configuration() {
         max_line_bytes: 16 << 20,
     };
     assert_eq!(config.pipeline, pipeline);
-    assert!((config.alerts.budget - 1.0).abs() < 1e-12);
+    assert_eq!(config.alerts.budget, Budget::Rate(1.0));
     assert!(config.kafka.is_none() && config.bindings.is_empty() && config.no_effect.is_empty());
     assert_eq!(config.roles.len(), 3);
     assert!(config.privacy.pseudonyms && !config.privacy.names_in_messages);
@@ -138,11 +138,16 @@ fn environment_goes_over_the_file_and_flags_over_both() {
         ("FILIN_LOG", "debug"),
         ("OTHER__KEY", "x"),
     ];
-    let flags = Flags { listen: Some("localhost:0".to_owned()), budget: Some(0.5), users: Some("u.csv".into()), ..Flags::default() };
+    let flags = Flags {
+        listen: Some("localhost:0".to_owned()),
+        budget: Some(Budget::Weekly(5.0)),
+        users: Some("u.csv".into()),
+        ..Flags::default()
+    };
     let config = read_all(toml, &environment, &flags).expect("right");
     assert_eq!(config.pipeline.flush, Duration::from_millis(200));
     assert_eq!(config.http.listen.to_string(), "127.0.0.1:0");
-    assert!((config.alerts.budget - 0.5).abs() < 1e-12);
+    assert_eq!(config.alerts.budget, Budget::Weekly(5.0));
     let kafka = config.kafka.expect("brokers were given");
     assert_eq!((kafka.brokers, kafka.group.as_str()), (vec!["a:9092".to_owned(), "b:9092".to_owned()], "123"));
     assert_eq!(
@@ -157,7 +162,7 @@ fn environment_goes_over_the_file_and_flags_over_both() {
 #[test]
 fn a_mistake_names_the_variable_or_flag_that_made_it() {
     let environment = [("FILIN_PIPELINE__FLUSH_MS", "soon"), ("FILIN_NO__SUCH", "1"), ("FILIN_ALERTS__", "1")];
-    let flags = Flags { listen: Some("nowhere".to_owned()), budget: Some(f64::NAN), ..Flags::default() };
+    let flags = Flags { listen: Some("nowhere".to_owned()), budget: Some(Budget::Rate(-1.0)), ..Flags::default() };
     let mistakes = read_all("", &environment, &flags).expect_err("wrong");
     assert_eq!(
         mistakes.0.iter().map(|m| m.path.as_str()).collect::<Vec<_>>(),
