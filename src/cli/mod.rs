@@ -16,6 +16,7 @@ mod push;
 mod replay;
 mod run;
 mod simulate;
+mod train;
 
 use std::process::ExitCode;
 
@@ -43,6 +44,8 @@ enum Command {
     Simulate(simulate::Args),
     /// Compare alerts with labels: found, missed, false
     Evaluate(evaluate::Args),
+    /// Fit a cold-start prior to history
+    Train(train::Args),
     /// Say why an alert was raised
     Explain(explain::Args),
     /// Compare two files of alerts
@@ -75,6 +78,7 @@ pub fn main() -> ExitCode {
         Command::Adapters(args) => adapters::run(args),
         Command::Simulate(args) => simulate::run(args),
         Command::Evaluate(args) => evaluate::run(args),
+        Command::Train(args) => train::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Diff(args) => diff::run(args),
         Command::Push(args) => push::run(args),

@@ -19,7 +19,7 @@ use super::{Usage, known};
 use crate::{
     adapter::{self, Adapter},
     engine::{AlertVersion, Effect, Signal, Tenant, features::names},
-    event::{Budget, Enriched, Timestamp},
+    event::{Budget, Enriched, Event, Timestamp},
     log,
     ops::{
         clock,
@@ -66,6 +66,9 @@ pub(super) struct Args {
     /// Other budgets of which the closing table tells what they would have given [default: half, twice and five times the budget]
     #[arg(long, value_name = "B", value_delimiter = ',', conflicts_with = "from_log")]
     budgets: Option<Vec<Budget>>,
+    /// Cold-start prior: `default`, `none`, or a file that `filin train` wrote
+    #[arg(long, value_name = "F", conflicts_with = "from_log")]
+    prior: Option<String>,
     /// Keep the order of the file instead of sorting by time
     #[arg(long)]
     as_delivered: bool,
@@ -111,6 +114,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         clients: args.clients.clone(),
         orders: args.orders.clone(),
         budget: args.budget,
+        prior: args.prior.clone(),
         ..Flags::default()
     };
     let config = known::config(args.config.as_deref(), &flags).map_err(|m| Usage(m.to_string()))?;
@@ -216,7 +220,7 @@ fn line<T: serde::Serialize>(out: Option<&mut Box<dyn Write>>, value: &T) -> std
     out.write_all(b"\n")
 }
 
-fn bar(length: Option<u64>, what: &'static str, bytes: bool) -> ProgressBar {
+pub(super) fn bar(length: Option<u64>, what: &'static str, bytes: bool) -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
@@ -229,9 +233,38 @@ fn bar(length: Option<u64>, what: &'static str, bytes: bool) -> ProgressBar {
 }
 
 fn from_files(args: &Args, config: &Config) -> anyhow::Result<ExitCode> {
-    let adapter = adapter_of(args)?;
-    let prefix = adapter.binding().actor_prefix.clone().unwrap_or_default();
+    let adapter = adapter_of(&args.format, args.binding.as_deref())?;
     let output = Output::open(args)?;
+    let Given { events, rows, prefix } = given(&args.events, &adapter, config, !args.as_delivered)?;
+    let budgets = other_budgets(args, config);
+    let (policies, bar) = (policies(config)?, bar(Some(events.len() as u64), "scoring", false));
+    let mut heard = Heard { output, bar, others: Others::new(&budgets), failed: None };
+    let ask = replay::Ask { policies: &policies, actor_prefix: &prefix, features: args.features.is_some(), budgets: &budgets };
+    let tenants = replay::score(events, rows, &ask, &mut heard);
+    let Heard { mut output, bar, others, failed } = heard;
+    bar.finish_and_clear();
+    if let Some(e) = failed {
+        return Err(e).context("cannot write the output");
+    }
+    output.others = Some(others);
+    if let Some(path) = &args.features {
+        features(path, tenants).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    output.close(args.json)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What is read before anything is scored.
+pub(super) struct Given {
+    pub(super) events: Vec<Event>,
+    pub(super) rows: Rows,
+    /// What stands before the ids of actors in reference data.
+    pub(super) prefix: String,
+}
+
+/// Reads reference data and events; what was not used is said.
+pub(super) fn given(paths: &[PathBuf], adapter: &Adapter, config: &Config, sorted: bool) -> anyhow::Result<Given> {
+    let prefix = adapter.binding().actor_prefix.clone().unwrap_or_default();
     let mut rows = Rows::default();
     let places = [("users", &config.reference.users), ("clients", &config.reference.clients), ("orders", &config.reference.orders)];
     for (kind, place) in places {
@@ -244,7 +277,7 @@ fn from_files(args: &Args, config: &Config) -> anyhow::Result<ExitCode> {
     }
     let limits = Limits { line_bytes: config.pipeline.max_line_bytes, ..Limits::default() };
     let (mut events, mut rejected, mut blank) = (Vec::new(), 0, 0);
-    for path in &args.events {
+    for path in paths {
         let mut reading = Reading::open(path, adapter.clone(), limits)?;
         let bar = bar(reading.position().1, "reading", true);
         while let Some(block) = reading.block(clock::now())? {
@@ -261,25 +294,10 @@ fn from_files(args: &Args, config: &Config) -> anyhow::Result<ExitCode> {
     if blank > 0 {
         eprintln!("filin: {blank} blank lines");
     }
-    if !args.as_delivered {
+    if sorted {
         events.sort_by_key(|e| e.time);
     }
-    let budgets = other_budgets(args, config);
-    let (policies, bar) = (policies(config), bar(Some(events.len() as u64), "scoring", false));
-    let mut heard = Heard { output, bar, others: Others::new(&budgets), failed: None };
-    let ask = replay::Ask { policies: &policies, actor_prefix: &prefix, features: args.features.is_some(), budgets: &budgets };
-    let tenants = replay::score(events, rows, &ask, &mut heard);
-    let Heard { mut output, bar, others, failed } = heard;
-    bar.finish_and_clear();
-    if let Some(e) = failed {
-        return Err(e).context("cannot write the output");
-    }
-    output.others = Some(others);
-    if let Some(path) = &args.features {
-        features(path, tenants).with_context(|| format!("cannot write {}", path.display()))?;
-    }
-    output.close(args.json)?;
-    Ok(ExitCode::SUCCESS)
+    Ok(Given { events, rows, prefix })
 }
 
 /// What the closing table compares with: half, twice and five times the budget unless others are named. Machines get what they ask for.
@@ -344,13 +362,13 @@ fn features(path: &Path, tenants: BTreeMap<String, Tenant>) -> anyhow::Result<()
     Ok(out.flush()?)
 }
 
-fn adapter_of(args: &Args) -> anyhow::Result<Adapter> {
+pub(super) fn adapter_of(format: &str, binding_file: Option<&Path>) -> anyhow::Result<Adapter> {
     let mut binding = serde_json::Map::new();
-    if let Some(path) = &args.binding {
+    if let Some(path) = binding_file {
         let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
         binding = toml::from_str(&text).map_err(|e| Usage(format!("{}: {e}", path.display())))?;
     }
-    binding.entry("format").or_insert_with(|| args.format.clone().into());
+    binding.entry("format").or_insert_with(|| format.into());
     let read = adapter::Binding::read(&binding.into()).and_then(Adapter::open);
     Ok(read.map_err(|e| Usage(e.to_string()))?)
 }

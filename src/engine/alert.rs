@@ -42,6 +42,8 @@ pub(super) struct Found<'a> {
     pub(super) base: &'a Baseline,
     /// Rules whose controls are on.
     pub(super) rules: Rules,
+    /// The cold-start prior in force.
+    pub(super) prior: Option<&'a str>,
 }
 
 /// What an alert says of the others.
@@ -152,7 +154,7 @@ impl Found<'_> {
             records: count(day.records()),
             clients: count(day.clients()),
             mitre: mitre.into_iter().map(str::to_owned).collect(),
-            prior: "none".to_owned(),
+            prior: self.prior.unwrap_or("none").to_owned(),
             engine: super::VERSION.to_owned(),
         }
     }

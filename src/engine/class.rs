@@ -89,6 +89,19 @@ impl Class {
         self.tails[k].as_ref()
     }
 
+    /// Roles with peers enough.
+    pub(super) fn large_roles(&self) -> impl Iterator<Item = (&Arc<str>, &Pool)> {
+        self.roles.iter().filter(|(role, _)| self.role_size.get(*role).is_some_and(|n| *n >= SMALLEST_ROLE))
+    }
+
+    /// Roles as another history knew them; until the first close they count as large.
+    pub(super) fn take_roles(&mut self, roles: impl Iterator<Item = (Arc<str>, Pool)>) {
+        for (role, pool) in roles {
+            self.role_size.insert(role.clone(), SMALLEST_ROLE);
+            self.roles.insert(role, pool);
+        }
+    }
+
     /// How many managers each role has.
     pub(super) fn set_sizes(&mut self, sizes: BTreeMap<Arc<str>, u32>) {
         if self.role_size != sizes {

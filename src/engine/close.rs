@@ -52,6 +52,7 @@ impl Tenant {
 
     fn close(&mut self, date: Date, managers: &[usize]) {
         let first = *self.shared.first_date.get_or_insert(date);
+        self.shared.learned_days += managers.len() as u64;
         self.shared.week.close(date, u32::try_from(managers.len()).unwrap_or(u32::MAX));
         let budget = self.shared.week.rate(self.terms.budget);
         for (c, class) in self.shared.classes.iter_mut().enumerate() {

@@ -27,6 +27,7 @@ mod math;
 mod packed;
 mod people;
 mod places;
+pub mod prior;
 mod record;
 mod relation;
 mod repeat;

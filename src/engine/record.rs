@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::control;
+use super::{control, prior::Prior};
 use crate::{
     directory::User,
     event::{Budget, Date, Enriched, HOUR_MS, Timestamp, words},
@@ -35,6 +35,8 @@ pub struct LogLine {
 pub enum Record {
     /// The settings that apply from here on.
     Policy(Policy),
+    /// A cold-start prior is put in force, before the tenant has a history.
+    Prior(Box<Prior>),
     /// A row of the directory of users appeared or changed.
     User(Box<User>),
     /// A person said what an alert was.
@@ -60,6 +62,7 @@ struct Wire {
     v: u32,
     tenant: String,
     policy: Option<Policy>,
+    prior: Option<Box<Prior>>,
     user: Option<Box<User>>,
     verdict: Option<Verdict>,
     event: Option<Box<Enriched>>,
@@ -75,6 +78,7 @@ impl TryFrom<Wire> for LogLine {
         }
         let found = [
             w.policy.map(Record::Policy),
+            w.prior.map(Record::Prior),
             w.user.map(Record::User),
             w.verdict.map(Record::Verdict),
             w.event.map(Record::Event),

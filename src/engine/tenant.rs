@@ -62,6 +62,10 @@ pub(super) struct Shared {
     pub(super) windows: Windows,
     pub(super) origins: Origins,
     pub(super) week: Week,
+    /// The cold-start prior in force.
+    pub(super) prior: Option<String>,
+    /// Manager-days closed.
+    pub(super) learned_days: u64,
     pub(super) first_date: Option<Date>,
     pub(super) last_closed: Option<Date>,
 }
@@ -78,6 +82,8 @@ impl Tenant {
             windows: Windows::default(),
             origins: Origins::default(),
             week: Week::default(),
+            prior: None,
+            learned_days: 0,
             first_date: None,
             last_closed: None,
         };
@@ -145,6 +151,7 @@ impl Tenant {
     pub fn apply(&mut self, record: &Record, effects: &mut Vec<Effect>) {
         match record {
             Record::Policy(policy) => self.adopt(policy),
+            Record::Prior(prior) => self.start_from(prior),
             Record::User(user) => {
                 self.people.insert(user, &mut self.calendar);
             }
@@ -250,7 +257,7 @@ impl Tenant {
     fn score(&mut self, n: usize, at: usize, now: &Moment<'_>, effects: &mut Vec<Effect>) {
         let Manager { id, base, days, episodes, .. } = self.roster.change(n);
         let day = &mut days[at];
-        let Shared { classes, teams, everybody, windows, week, .. } = &mut self.shared;
+        let Shared { classes, teams, everybody, windows, week, prior, .. } = &mut self.shared;
         let class = &classes[day.class];
         base.expect(class, &day.post.role);
         day.refresh(base, class, &self.terms);
@@ -269,7 +276,7 @@ impl Tenant {
         self.trace = Trace::of(day, score, behaviour, class.theta, severity);
         let reached = day.whole_nats();
 
-        let found = Found { tenant: &self.name, manager: id, now, day, base, rules: self.terms.rules };
+        let found = Found { tenant: &self.name, manager: id, now, day, base, rules: self.terms.rules, prior: prior.as_deref() };
         effects.extend(reached.iter().map(|k| Effect::Signal(Box::new(found.signal(k)))));
         effects.extend(rules.without(fired).iter().map(|rule| Effect::Signal(Box::new(found.rule_signal(rule)))));
         let Some(severity) = severity else { return };
@@ -309,7 +316,8 @@ impl Tenant {
         let (score, behaviour) = lifted(day.score(), now);
         self.trace = Trace::of(&day, score, behaviour, class.theta, Some(severity));
 
-        let found = Found { tenant: &self.name, manager: id, now, day: &day, base, rules: self.terms.rules };
+        let found =
+            Found { tenant: &self.name, manager: id, now, day: &day, base, rules: self.terms.rules, prior: self.shared.prior.as_deref() };
         effects.extend(broken.iter().map(|rule| Effect::Signal(Box::new(found.rule_signal(rule)))));
         let case = Case::of(&day, score);
         let claim = found.claim(&case, severity);

@@ -3,9 +3,11 @@
 mod evaluate;
 pub mod groups;
 mod label;
+mod prior;
 
 pub use evaluate::{
     By, Calibrated, Calibration, Day, Days, Evaluation, Fairness, Gone, Group, Input, Level, Matched, Middle, Missed, Point, Promise,
     Question, Rate, Row, Share, Version, evaluate, wilson,
 };
 pub use label::{Expect, Kind, Label, Meta, Strength};
+pub use prior::prior;

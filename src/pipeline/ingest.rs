@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     directory::{self, Client, Directory, Order, Row as _, User},
-    engine::{Policy, Record},
+    engine::{Policy, Record, prior::Prior},
     event::{Enriched, Event, Origin},
     log::{self, Appender, Entry},
     ops::{
@@ -57,6 +57,8 @@ pub struct Policies {
     pub named: BTreeMap<String, Policy>,
     /// Of all others.
     pub other: Policy,
+    /// Where tenants without a history start from.
+    pub prior: Option<Prior>,
     /// Allowed addresses of tenants.
     pub ip_allow: BTreeMap<String, Vec<ipnet::IpNet>>,
 }
@@ -202,8 +204,12 @@ impl Ingestor {
         let policy = inner.policies.of(tenant);
         let text = serde_json::to_string(policy).expect("a policy has string keys only");
         let (client, key) = (&inner.client, format!("policy/{tenant}"));
-        if persist("policy", || state::meta(client, &key)).await?.as_deref() != Some(&text) {
-            inner.append(vec![log::entry(tenant, Record::Policy(policy.clone()), inner.partitions)]).await?;
+        let before = persist("policy", || state::meta(client, &key)).await?;
+        if before.as_deref() != Some(&text) {
+            // A tenant without a policy so far has no history.
+            let prior = inner.policies.prior.as_ref().filter(|_| before.is_none()).map(|p| Record::Prior(Box::new(p.clone())));
+            let records = std::iter::once(Record::Policy(policy.clone())).chain(prior);
+            inner.append(records.map(|r| log::entry(tenant, r, inner.partitions)).collect()).await?;
             persist("policy", || state::set_meta(client, &key, &text)).await?;
         }
         inner.tenants.write().expect("no holder panics").entry(tenant.to_owned()).or_insert_with(|| inner.fresh(tenant)).introduced = true;

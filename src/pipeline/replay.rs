@@ -51,6 +51,9 @@ impl Scored {
         let with = |policy: Policy| {
             let mut tenant = Tenant::new(name);
             tenant.apply(&Record::Policy(policy), &mut Vec::new());
+            if let Some(prior) = &ask.policies.prior {
+                tenant.apply(&Record::Prior(Box::new(prior.clone())), &mut Vec::new());
+            }
             tenant
         };
         let others = ask.budgets.iter().map(|b| with(Policy { budget: *b, ..policy.clone() })).collect();

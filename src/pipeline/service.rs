@@ -17,6 +17,7 @@ use crate::{
     directory::load,
     engine::{ControlPolicy, Policy},
     log::{self, Appender, Reader},
+    model,
     ops::{
         clock,
         config::{self, Config, Role, Store},
@@ -119,7 +120,7 @@ pub async fn run(config: Config, metrics: Metrics, stop: CancellationToken, read
     let writer = tokio::spawn(writer);
     let has = |role| config.roles.contains(&role);
 
-    let ingestor = Ingestor::open(appender, partitions, client.clone(), alias.clone(), metrics.clone(), policies(&config)).await?;
+    let ingestor = Ingestor::open(appender, partitions, client.clone(), alias.clone(), metrics.clone(), policies(&config)?).await?;
     let scorer = Scorer::new(client.clone(), alias, log_id, cadence(&config), metrics.clone());
     let mut progress = scorer.progress();
     let mut scorer = has(Role::Score).then(|| tokio::spawn(scorer.run(reader, scoring.clone())));
@@ -341,7 +342,7 @@ impl Alone {
         let alias = Alias::new(alias_key(config)?);
         let (_, partitions, appender, _, writer) = open_log(config, &client).await?;
         let writer = tokio::spawn(writer);
-        let ingestor = Ingestor::open(appender, partitions, client.clone(), alias, metrics, policies(config)).await?;
+        let ingestor = Ingestor::open(appender, partitions, client.clone(), alias, metrics, policies(config)?).await?;
         let intake = Arc::new(Intake::new(ingestor, Now::Clock));
         Ok(Self { letters: Letters::new(intake, client, config.bindings.clone()), opened, writer })
     }
@@ -439,7 +440,10 @@ async fn open_log(config: &Config, client: &clickhouse::Client) -> Result<Log, E
 }
 
 /// What the configuration says about each tenant, as the engine reads it.
-pub fn policies(config: &Config) -> Policies {
+///
+/// # Errors
+/// When the cold-start prior cannot be read.
+pub fn policies(config: &Config) -> Result<Policies, Error> {
     let controls: std::collections::BTreeMap<_, _> =
         config.controls.iter().map(|(id, c)| (id.clone(), ControlPolicy { enabled: c.enabled, switches: c.switches.clone() })).collect();
     let other = Policy {
@@ -450,7 +454,8 @@ pub fn policies(config: &Config) -> Policies {
         controls,
         ..Policy::default()
     };
-    let mut policies = Policies { other: other.clone(), ..Policies::default() };
+    let prior = model::prior(&config.alerts.prior).map_err(Error::Failed)?;
+    let mut policies = Policies { other: other.clone(), prior, ..Policies::default() };
     for (name, tenant) in &config.tenants {
         let policy = Policy {
             zone: tenant.time_zone.clone().unwrap_or_else(|| other.zone.clone()),
@@ -460,7 +465,7 @@ pub fn policies(config: &Config) -> Policies {
         policies.named.insert(name.clone(), policy);
         policies.ip_allow.insert(name.clone(), tenant.ip_allow.clone());
     }
-    policies
+    Ok(policies)
 }
 
 fn cadence(config: &Config) -> Cadence {

@@ -12,6 +12,7 @@ use filin::{
     engine::{
         AlertVersion, Contribution, ControlPolicy, LOG_VERSION, LogLine, Policy, Record, Severity, Signal, Subject, SubjectKind, Text,
         Tick, Verdict, VerdictKind,
+        prior::{Group, Peers, Prior, Usually},
     },
     event::{
         Action, Actor, ActorKind, Address, Auth, Budget, Call, Change, Channel, Date, Direction, Enrich, Enriched, Event, NamedClient, Net,
@@ -138,6 +139,18 @@ fn policy() -> Policy {
         robust: true,
         controls: BTreeMap::from([("drip".to_owned(), control_policy())]),
     }
+}
+
+fn prior() -> Prior {
+    let usual = BTreeMap::from([("rec_out".to_owned(), usually())]);
+    let peers = Peers { days: 3.0, usual, slow: BTreeMap::from([("c_rec".to_owned(), (1.0, 0.5))]), strangers: Some((0.1, 2.0)) };
+    let roles = BTreeMap::from([("sales".to_owned(), peers.clone())]);
+    let people = Group { all: peers, roles, new: BTreeMap::from([("network".to_owned(), 0.1)]) };
+    Prior { name: "p".to_owned(), engine: "0".to_owned(), manager_days: 7, people, integrations: Group::default() }
+}
+
+fn usually() -> Usually {
+    Usually { share: 0.5, mean: 1.0, var: 0.25 }
 }
 
 fn control_policy() -> ControlPolicy {
@@ -376,6 +389,10 @@ fn the_schemas_say_what_the_types_are() {
     seen.object("log#/$defs/named_client", named_client());
     seen.object("log#/$defs/policy", policy());
     seen.object("log#/$defs/control_policy", control_policy());
+    seen.object("log#/$defs/prior", prior());
+    seen.object("log#/$defs/prior_group", prior().people);
+    seen.object("log#/$defs/prior_peers", prior().people.all);
+    seen.object("log#/$defs/prior_usually", usually());
     seen.object("log#/$defs/tick", Tick { at: time() });
     seen.object("log#/$defs/verdict", verdict());
     seen.object("log#/$defs/span", span());
@@ -422,6 +439,7 @@ fn the_schemas_say_what_the_types_are() {
 fn a_line_of_the_log_holds_one_record() {
     let records = [
         Record::Policy(policy()),
+        Record::Prior(Box::new(prior())),
         Record::User(Box::new(user())),
         Record::Verdict(verdict()),
         Record::Event(Box::new(Enriched { event: event(), enrich: enrich(), origin: None })),
@@ -436,7 +454,7 @@ fn a_line_of_the_log_holds_one_record() {
     for record in records {
         // No arm for `_`: a new kind of record does not compile here until somebody thinks of the schema.
         match &record {
-            Record::Policy(_) | Record::User(_) | Record::Verdict(_) | Record::Event(_) | Record::Tick(_) => {}
+            Record::Policy(_) | Record::Prior(_) | Record::User(_) | Record::Verdict(_) | Record::Event(_) | Record::Tick(_) => {}
         }
         let line = serde_json::to_value(LogLine { v: LOG_VERSION, tenant: "t".to_owned(), record }).expect("string keys");
         check(&line, true);

@@ -71,7 +71,17 @@ impl Default for Rates {
 }
 
 impl Rates {
-    fn of(&self, a: Attribute) -> f64 {
+    /// Known shares of days, weighing as much as the start does; of an attribute without one the start.
+    pub(crate) fn of_shares(share: impl Fn(Attribute) -> Option<f64>) -> Self {
+        let mut rates = Self::default();
+        for (a, g) in Attribute::ALL.iter().zip(&mut rates.0) {
+            g.0 = share(*a).map_or(g.0, |share| share.clamp(0.0, 1.0) * g.1);
+        }
+        rates
+    }
+
+    /// Share of days with something new.
+    pub(crate) fn of(&self, a: Attribute) -> f64 {
         let g = self.0[a as usize];
         (g.0 / g.1).clamp(0.002, 0.5)
     }

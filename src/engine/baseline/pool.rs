@@ -21,7 +21,7 @@ pub(crate) struct Pool {
     pub(crate) w: [f64; HURDLE],
     pub(crate) mean: [f64; HURDLE],
     pub(crate) var: [f64; HURDLE],
-    slow_n: f64,
+    pub(crate) slow_n: f64,
     pub(crate) slow_mean: [f64; SLOW],
     pub(crate) slow_var: [f64; SLOW],
     pub(crate) share: share::Pool,

@@ -126,6 +126,17 @@ impl Own {
 }
 
 impl Pool {
+    /// A pool that has seen so many days of so many clients each.
+    pub(crate) fn of(days: f64, clients: f64, share: f64, dispersion: f64) -> Self {
+        let n = days * clients.max(0.0);
+        Self { n, k: n * share.clamp(0.0, 1.0), days, dispersion: dispersion.max(0.0) }
+    }
+
+    /// The share and its dispersion; none before any client was touched.
+    pub(crate) fn known(&self) -> Option<(f64, f64)> {
+        (self.n > 0.0).then(|| (self.k / self.n, self.dispersion))
+    }
+
     /// Learns the manager-days of one tenant day.
     pub(crate) fn learn<'a>(&mut self, days: impl Iterator<Item = &'a Learned>) {
         for v in [&mut self.n, &mut self.k, &mut self.days] {

@@ -12,8 +12,8 @@ use std::{
 use serde_json::Value;
 
 use super::{
-    Access, Alerts, Binding, Config, Control, Embedded, Flags, Http, Kafka, Known, Mistakes, Pipeline, Place, Privacy, Reference, Role,
-    Secret, Server, Source, Store, Tenant, file,
+    Access, Alerts, Binding, Config, Control, Embedded, Flags, Http, Kafka, Known, Mistakes, Pipeline, Place, Prior, Privacy, Reference,
+    Role, Secret, Server, Source, Store, Tenant, file,
     value::{List, Size, Span, span_text},
 };
 use crate::event::{Budget, DEFAULT_TENANT};
@@ -285,6 +285,11 @@ impl Checker<'_> {
             budget,
             stakes: alerts.stakes.unwrap_or(true),
             robust: alerts.robust.unwrap_or(true),
+            prior: match alerts.prior.as_deref() {
+                None | Some("default") => Prior::Default,
+                Some("none") => Prior::None,
+                Some(file) => Prior::File(file.into()),
+            },
             alertmanager: alerts.alertmanager.0,
             webhook,
             topic: self.topic("alerts.topic", alerts.topic),

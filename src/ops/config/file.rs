@@ -184,6 +184,8 @@ pub(super) struct Alerts {
     pub(super) stakes: Option<bool>,
     /// Days of critical evidence stay out of the calibration of the budget.
     pub(super) robust: Option<bool>,
+    /// Cold-start prior of new tenants: `default`, `none` or a file that `filin train` wrote.
+    pub(super) prior: Option<String>,
     /// Alertmanagers, all of them.
     pub(super) alertmanager: List,
     /// Address that takes OCSF Detection Findings.

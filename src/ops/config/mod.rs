@@ -247,6 +247,8 @@ pub struct Alerts {
     pub stakes: bool,
     /// Days of critical evidence stay out of the calibration of the budget.
     pub robust: bool,
+    /// Cold-start prior of new tenants.
+    pub prior: Prior,
     /// Alertmanagers.
     pub alertmanager: Vec<String>,
     /// Address that takes OCSF Detection Findings; it may hold a secret.
@@ -256,6 +258,19 @@ pub struct Alerts {
     /// Older ones are stored and not sent.
     #[serde(serialize_with = "value::serialize_span")]
     pub notify_max_age: Duration,
+}
+
+/// Where the cold-start prior of new tenants comes from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Prior {
+    /// The one that comes with Filin.
+    #[default]
+    Default,
+    /// A tenant starts from nothing.
+    None,
+    /// A file that `filin train` wrote.
+    File(PathBuf),
 }
 
 /// What the configuration says about a control.
@@ -302,6 +317,8 @@ pub struct Flags {
     pub roles: Vec<String>,
     /// `--budget`
     pub budget: Option<Budget>,
+    /// `--prior`
+    pub prior: Option<String>,
 }
 
 /// What other parts know and this one must check against.
@@ -361,6 +378,7 @@ impl Config {
             ("--users", ["reference", "users"], path(&flags.users)),
             ("--clients", ["reference", "clients"], path(&flags.clients)),
             ("--orders", ["reference", "orders"], path(&flags.orders)),
+            ("--prior", ["alerts", "prior"], text(&flags.prior)),
             ("--budget", ["alerts", "budget"], flags.budget.map(|b| serde_json::to_value(b).unwrap_or_default())),
         ] {
             if let Some(value) = value {
