@@ -57,6 +57,7 @@ const NEEDS: &[Needs] = &[
     },
     Needs { control: "off_hours", actions: &[], fields: &[] },
     Needs { control: "scraping", actions: &["search", "list", "report"], fields: &[] },
+    Needs { control: "shared_account", actions: &[], fields: &["client.user_agent", "client.device"] },
     Needs { control: "unrelated", actions: &[], fields: CLIENT },
     Needs { control: "unrelated_call", actions: &["call"], fields: &["call.client", "call.number"] },
 ];
