@@ -2,7 +2,7 @@
 """What each part of the detector beyond the reference is worth, on made-up companies that nothing was tuned on.
 
 Simulates companies with attacks (and without), replays each with everything on, everything off and one part off at a time, and
-prints recall and false alerts. Needs target/release/filin (make build) and about eleven minutes of processor time.
+prints recall and false alerts. Needs target/release/filin (make build) and about three quarters of an hour of processor time.
 Usage: benches/detection/ablation.py [--seeds 31-38] [--clean 41-45] [--out DIR]
 """
 
@@ -14,12 +14,38 @@ import subprocess
 import tempfile
 
 FILIN = pathlib.Path(__file__).resolve().parents[2] / "target/release/filin"
+OFF = {
+    "alerts.stakes": "[alerts]\nstakes = false\n",
+    "alerts.robust": "[alerts]\nrobust = false\n",
+    "alerts.guard": "[alerts]\nguard = false\n",
+    "alerts.groups": "[alerts]\ngroups = false\n",
+    "controls.drip.restart": "[controls.drip]\nrestart = false\n",
+    "controls.unrelated.share": "[controls.unrelated]\nshare = false\n",
+    "controls.shared_account.two_places": "[controls.shared_account]\ntwo_places = false\n",
+    "controls.chunked_export.hour": "[controls.chunked_export]\nhour = false\n",
+}
+CONTROLS = {
+    "volume": ["bulk_export", "chunked_export", "scraping"],
+    "relation": ["unrelated", "unrelated_call"],
+    "destruct": ["mass_change"],
+    "time": ["off_hours"],
+    "novelty": ["new_place"],
+    "content": ["first_time"],
+    "auth": ["brute_force", "shared_account"],
+    "drip": ["drip"],
+    "rule": ["leaver_active", "address_denied"],
+}
+REFERENCE = (
+    "[alerts]\nstakes = false\nrobust = false\ngroups = false\nprior = 'none'\n[controls.drip]\nrestart = false\n"
+    "[controls.unrelated]\nshare = false\n[controls.shared_account]\ntwo_places = false\n[controls.chunked_export]\nhour = false\n"
+)
 PARTS = {
     "everything on": "",
-    "reference (all off)": "[alerts]\nstakes = false\nrobust = false\n[controls.drip]\nrestart = false\n",
-    "without controls.drip.restart": "[controls.drip]\nrestart = false\n",
-    "without alerts.stakes": "[alerts]\nstakes = false\n",
-    "without alerts.robust": "[alerts]\nrobust = false\n",
+    "reference (all off)": REFERENCE,
+    **{f"without {name}": config for name, config in OFF.items()},
+    "with controls.chunked_export.week": "[controls.chunked_export]\nweek = true\n",
+    "with controls.chunked_export.month": "[controls.chunked_export]\nmonth = true\n",
+    **{f"without the family {name}": "".join(f"[controls.{c}]\nenabled = false\n" for c in ids) for name, ids in CONTROLS.items()},
 }
 # Budgets that leave enough false alerts to read off 1 and 5 per 100 manager-days.
 MATCHED = {1.0: 2, 5.0: 8}
@@ -46,7 +72,7 @@ def judged(folder, part, budget):
     config, alerts = folder / f"{name}.toml", folder / f"{name}.jsonl"
     config.write_text(PARTS[part])
     reference = [word for kind in ("users", "clients", "orders") for word in (f"--{kind}", folder / f"{kind}.csv")]
-    filin("replay", "--events", folder / "events.jsonl", *reference, "--config", config, "--budget", budget, "--alerts", alerts)
+    filin("replay", "--events", folder / "events.jsonl", *reference, "--config", config, "--budget", budget, "--alerts", alerts, "--json")
     answer = filin("evaluate", "--labels", folder / "labels.jsonl", "--alerts", alerts, "--meta", folder / "meta.json", "--budget", budget, "--json")
     return json.loads(answer)
 

@@ -288,7 +288,7 @@ def run(filin, *args):
 def replay(folder, filin, *args):
     reference = [word for kind in ("users", "clients", "orders") if (folder / f"{kind}.csv").exists() for word in (f"--{kind}", folder / f"{kind}.csv")]
     config = ["--config", folder / "filin.toml"] if (folder / "filin.toml").exists() else []
-    run(filin, "replay", "--events", folder / "events.jsonl", *reference, *config, *args)
+    run(filin, "replay", "--events", folder / "events.jsonl", *reference, *config, *args, "--json")
 
 
 def judged(folder, filin):

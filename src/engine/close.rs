@@ -69,10 +69,15 @@ impl Tenant {
             self.shared.last_closed = Some(date);
             class.theta = class.calibration.thresholds(date, first, budget);
         }
+        self.count_peers();
+    }
+
+    /// Counts who has which peers.
+    pub(super) fn count_peers(&mut self) {
         let mut sizes: [BTreeMap<Arc<str>, u32>; CLASSES] = Default::default();
         for m in self.roster.iter().filter(|m| m.base.hurdle.days() > 0.0) {
-            if let Some(role) = &m.role {
-                *sizes[m.class].entry(role.clone()).or_default() += 1;
+            if let Some(peers) = &m.peers {
+                *sizes[m.class].entry(peers.clone()).or_default() += 1;
             }
         }
         for (class, sizes) in self.shared.classes.iter_mut().zip(sizes) {
@@ -138,7 +143,7 @@ fn close_class(class: &mut Class, roster: &mut Roster, pairs: &[(usize, usize)],
     let (mut season, mut counted) = ([0.0; SLOW], 0);
     for pair in pairs {
         let (day, base) = day(roster, *pair);
-        base.expect(class, &day.post.role);
+        base.expect(class, &day.post.peers);
         day.refresh(base, class, terms);
         let Some(expected) = base.expected().filter(|_| worthy(day, base)) else { continue };
         counted += 1;
@@ -152,7 +157,7 @@ fn close_class(class: &mut Class, roster: &mut Roster, pairs: &[(usize, usize)],
     for pair in pairs {
         let (day, base) = day(roster, *pair);
         let (n, warm) = (base.hurdle.days(), base.drift.warm());
-        learned.extend(learn(day, base, &common, terms).map(|l| (day.post.role.clone(), l)));
+        learned.extend(learn(day, base, &common, terms).map(|l| (day.post.peers.clone(), l)));
         if n >= 5.0 && day.events >= 3 && index >= 10 {
             for k in (0..RULE).filter(|k| warm || !is_drift(*k)) {
                 class.histograms[k].add(day.r[k]);
@@ -188,8 +193,8 @@ fn learn(day: &Day, base: &mut Baseline, common: &[f64; SLOW], terms: &Terms) ->
     let worthy = worthy(day, base);
     let expected = base.take_expected()?;
     let suspicious = day.s[..RULE].iter().any(|s| *s > SUSPICIOUS);
-    let weight = if suspicious { 0.15 } else { 1.0 };
-    let learned = worthy.then(|| base.hurdle.learn(&expected.hurdle, &day.x, weight));
+    let weight = if suspicious && terms.guard { 0.15 } else { 1.0 };
+    let learned = worthy.then(|| base.hurdle.learn(&expected.hurdle, &day.x, weight, terms.guard));
     base.drift.close(&expected.drift, &day.x, common, worthy.then_some(weight));
     base.share.tell(day.told_share);
     for j in (0..SLOW).filter(|j| terms.drip_restart && day.told >> j & 1 == 1) {

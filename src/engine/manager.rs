@@ -31,8 +31,9 @@ pub(super) struct Manager {
     pub(super) episodes: Vec<Episode>,
     /// Rules that events of long ago broke, by date.
     pub(super) belated: Vec<(Date, Rules)>,
-    /// Role and class of the latest day.
+    /// Role, peers and class of the latest day.
     pub(super) role: Option<Arc<str>>,
+    pub(super) peers: Option<Arc<str>>,
     pub(super) class: usize,
     pub(super) last_day: Option<Date>,
     /// Day maxima in the calibration set.
@@ -114,6 +115,7 @@ impl Manager {
             episodes: Vec::new(),
             belated: Vec::new(),
             role: None,
+            peers: None,
             class: 0,
             last_day: None,
             peaks: Vec::new(),
@@ -134,7 +136,8 @@ impl Manager {
                 self.base.change_role();
                 self.stale();
             }
-            (self.role, self.class, self.last_day) = (Some(day.post.role.clone()), day.class, Some(day.date));
+            (self.role, self.peers) = (Some(day.post.role.clone()), Some(day.post.peers.clone()));
+            (self.class, self.last_day) = (day.class, Some(day.date));
         }
         let at = self.days.partition_point(|d| d.date < day.date);
         self.days.insert(at, day);

@@ -25,6 +25,7 @@ pub mod features;
 mod manager;
 mod math;
 mod packed;
+pub mod peers;
 mod people;
 mod places;
 pub mod prior;

@@ -35,6 +35,8 @@ pub(super) struct Person {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Post {
     pub(super) role: Arc<str>,
+    /// Whom the day is compared with: the role, or a fitted group where the role does not say it.
+    pub(super) peers: Arc<str>,
     pub(super) team: Arc<str>,
     pub(super) schedule: Arc<str>,
 }
@@ -58,7 +60,7 @@ struct Row {
 
 impl Default for People {
     fn default() -> Self {
-        let post = Post { role: UNKNOWN.into(), team: "".into(), schedule: "".into() };
+        let post = Post { role: UNKNOWN.into(), peers: UNKNOWN.into(), team: "".into(), schedule: "".into() };
         let nobody = Person { post, zone: 0, kind: None, notice_at: None, terminated_at: None };
         Self { rows: BTreeMap::new(), nobody: Arc::new(nobody) }
     }
@@ -143,7 +145,7 @@ impl Row {
         let text = |t: &Option<Arc<str>>| t.clone().unwrap_or_default();
         let instant = |w: Option<When>| w.map(|w| calendar.zone_of(zone).start(w));
         self.person = Some(Arc::new(Person {
-            post: Post { role: text(&self.role), team: text(&self.team), schedule: text(&self.schedule) },
+            post: Post { role: text(&self.role), peers: text(&self.role), team: text(&self.team), schedule: text(&self.schedule) },
             zone,
             kind: self.kind,
             notice_at: instant(self.notice_at),

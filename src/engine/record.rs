@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{control, prior::Prior};
+use super::{control, peers::Fit, prior::Prior};
 use crate::{
     directory::User,
     event::{Budget, Date, Enriched, HOUR_MS, Timestamp, words},
@@ -37,6 +37,8 @@ pub enum Record {
     Policy(Policy),
     /// A cold-start prior is put in force, before the tenant has a history.
     Prior(Box<Prior>),
+    /// Peer groups as fitted, in force from here on.
+    Fit(Fit),
     /// A row of the directory of users appeared or changed.
     User(Box<User>),
     /// A person said what an alert was.
@@ -63,6 +65,7 @@ struct Wire {
     tenant: String,
     policy: Option<Policy>,
     prior: Option<Box<Prior>>,
+    fit: Option<Fit>,
     user: Option<Box<User>>,
     verdict: Option<Verdict>,
     event: Option<Box<Enriched>>,
@@ -79,6 +82,7 @@ impl TryFrom<Wire> for LogLine {
         let found = [
             w.policy.map(Record::Policy),
             w.prior.map(Record::Prior),
+            w.fit.map(Record::Fit),
             w.user.map(Record::User),
             w.verdict.map(Record::Verdict),
             w.event.map(Record::Event),
@@ -106,6 +110,10 @@ pub struct Policy {
     pub stakes: bool,
     /// Days of critical evidence stay out of the calibration set: undiscovered thefts must not raise the threshold.
     pub robust: bool,
+    /// Days of strong evidence are learned with little weight, and what is far off is clipped: a theft must not become usual.
+    pub guard: bool,
+    /// Peer groups are fitted where roles are missing or plainly mixed.
+    pub groups: bool,
     /// Per control id, what differs from its defaults.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub controls: BTreeMap<String, ControlPolicy>,
@@ -124,7 +132,16 @@ pub struct ControlPolicy {
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { zone: "UTC".to_owned(), budget: Budget::Rate(1.0), lateness_h: 6, stakes: true, robust: true, controls: BTreeMap::new() }
+        Self {
+            zone: "UTC".to_owned(),
+            budget: Budget::Rate(1.0),
+            lateness_h: 6,
+            stakes: true,
+            robust: true,
+            guard: true,
+            groups: true,
+            controls: BTreeMap::new(),
+        }
     }
 }
 
@@ -154,7 +171,7 @@ impl Policy {
             (c.id.to_owned(), ControlPolicy { switches, ..ControlPolicy::default() })
         };
         let controls = control::ALL.iter().filter(|c| !c.switches.is_empty()).map(off).collect();
-        Self { stakes: false, robust: false, controls, ..Self::default() }
+        Self { stakes: false, robust: false, groups: false, controls, ..Self::default() }
     }
 
     /// How long after a date's end it closes, milliseconds.

@@ -367,6 +367,39 @@ fn a_budget_per_week_follows_the_firm() {
 }
 
 #[test]
+fn fitted_groups_are_compared_among_themselves_from_the_next_day_on() {
+    let people = ["anna", "boris", "vera", "gleb", "dina", "egor", "zoya", "ivan", "kira", "lev"];
+    let (many, few) = people.split_at(5);
+    let mut told = Told::new(&people);
+    let days = |told: &mut Told, days: std::ops::Range<i64>| {
+        for day in days {
+            many.iter().for_each(|id| told.work(id, day..day + 1, 400));
+            few.iter().for_each(|id| told.work(id, day..day + 1, 4));
+        }
+    };
+    days(&mut told, 0..6);
+    assert_eq!(told.tenant.fit_due(), None, "no week has closed");
+    days(&mut told, 6..10);
+    let due = told.tenant.fit_due().expect("a week has closed");
+    let profiles = told.tenant.profiles();
+    assert_eq!(profiles.len(), 10);
+    assert!(profiles[0].id == "anna" && profiles[0].role == "sales" && profiles[0].vector[1] > profiles[3].vector[1] + 1.0, "{profiles:?}");
+    let group = |ids: &[&str], name: &str| ids.iter().map(|id| ((*id).to_owned(), name.to_owned())).collect::<Vec<_>>();
+    let groups = group(many, "sales~1").into_iter().chain(group(few, "sales~2")).collect();
+    assert!(told.tell(Record::Fit(peers::Fit { groups })).is_empty());
+    assert!(told.tenant.fit_due().is_none() && told.tenant.shared.fitted == Some(due), "not again for a week");
+    let class = &told.tenant.shared.classes[0];
+    assert_eq!(class.peers("sales~1"), class.peers("sales~2"), "both start from what the role knows");
+    days(&mut told, 10..40);
+    let class = &told.tenant.shared.classes[0];
+    let usual = |group: &str| class.peers(group).expect("five people").mean[1];
+    assert!(usual("sales~1") > usual("sales~2") + 1.5, "{} {}", usual("sales~1"), usual("sales~2"));
+    assert!(class.peers("sales").is_none(), "nobody is compared with the role any more");
+    let day = told.tenant.roster.get(told.tenant.roster.find("anna").expect("known")).days.last().expect("open").post.clone();
+    assert_eq!((&*day.role, &*day.peers), ("sales", "sales~1"));
+}
+
+#[test]
 fn invented_accounts_are_bounded_and_forgotten() {
     let mut told = Told::new(&["anna"]);
     told.tenant.terms.ghosts = 10;

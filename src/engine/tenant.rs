@@ -1,6 +1,6 @@
 //! One tenant's log in, effects out.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -64,6 +64,9 @@ pub(super) struct Shared {
     pub(super) week: Week,
     /// The cold-start prior in force.
     pub(super) prior: Option<String>,
+    /// Peer groups fitted where roles do not say them, and as of which date.
+    pub(super) groups: BTreeMap<String, Arc<str>>,
+    pub(super) fitted: Option<Date>,
     /// Manager-days closed.
     pub(super) learned_days: u64,
     pub(super) first_date: Option<Date>,
@@ -83,6 +86,8 @@ impl Tenant {
             origins: Origins::default(),
             week: Week::default(),
             prior: None,
+            groups: BTreeMap::new(),
+            fitted: None,
             learned_days: 0,
             first_date: None,
             last_closed: None,
@@ -152,6 +157,7 @@ impl Tenant {
         match record {
             Record::Policy(policy) => self.adopt(policy),
             Record::Prior(prior) => self.start_from(prior),
+            Record::Fit(fit) => self.regroup(fit),
             Record::User(user) => {
                 self.people.insert(user, &mut self.calendar);
             }
@@ -234,7 +240,11 @@ impl Tenant {
             },
         });
         let now = Moment { event: &e.event, enriched: e, person: &person, local_ms };
-        let begun = || Day::new(date, class, person.post.clone(), closed);
+        let mut post = person.post.clone();
+        if let Some(group) = self.shared.groups.get(id) {
+            post.peers = group.clone();
+        }
+        let begun = || Day::new(date, class, post.clone(), closed);
         if too_late {
             self.belated(&now, begun(), effects);
             return;
@@ -259,7 +269,7 @@ impl Tenant {
         let day = &mut days[at];
         let Shared { classes, teams, everybody, windows, week, prior, .. } = &mut self.shared;
         let class = &classes[day.class];
-        base.expect(class, &day.post.role);
+        base.expect(class, &day.post.peers);
         day.refresh(base, class, &self.terms);
         let (before, revealed, fired) = (day.v, day.revealed(), day.rules);
         let me = xxhash_rust::xxh3::xxh3_64(id.as_bytes());
@@ -308,7 +318,7 @@ impl Tenant {
             return;
         }
         let class = &self.shared.classes[day.class];
-        base.expect(class, &day.post.role);
+        base.expect(class, &day.post.peers);
         day.events = 1;
         day.refresh(base, class, &self.terms);
         let (nothing, all) = ([0.0; FAMILIES], day.v);

@@ -22,6 +22,10 @@ pub(super) struct Terms {
     pub(super) stakes: [f64; FAMILIES],
     /// Days of critical evidence stay out of the calibration set.
     pub(super) robust: bool,
+    /// A theft must not become usual.
+    pub(super) guard: bool,
+    /// Peer groups are fitted where roles do not say them.
+    pub(super) groups: bool,
     /// A drift that an alert named begins again.
     pub(super) drip_restart: bool,
     /// Accounts without a row that are held at most; events of further ones are stored, not scored.
@@ -54,6 +58,8 @@ impl Terms {
             rules: Rules::enabled(policy),
             stakes: if policy.stakes { STAKES } else { [1.0; FAMILIES] },
             robust: policy.robust,
+            guard: policy.guard,
+            groups: policy.groups,
             drip_restart: policy.switch("drip", "restart"),
             ghosts: GHOSTS,
         }

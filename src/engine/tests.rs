@@ -86,6 +86,8 @@ fn policy(how: u8, n: u32) -> Policy {
         budget: [Budget::Rate(20.0), Budget::Rate(1.0), Budget::Rate(f64::NAN), Budget::Weekly(5.0)][usize::from(how) % 4],
         lateness_h: n % 60,
         stakes: how.is_multiple_of(3),
+        guard: how.is_multiple_of(7),
+        groups: true,
         robust: how.is_multiple_of(5),
         controls: if how.is_multiple_of(2) { [off("chunked_export"), off("leaver_active")].into() } else { BTreeMap::new() },
     }

@@ -190,6 +190,14 @@ impl Ingestor {
         }
     }
 
+    /// Appends a record of Filin's own to a tenant's log.
+    ///
+    /// # Errors
+    /// When the log refuses.
+    pub async fn note(&self, tenant: &str, record: Record) -> Result<(), Error> {
+        self.0.append(vec![log::entry(tenant, record, self.0.partitions)]).await
+    }
+
     /// Puts the policy of a tenant into the log when it is not what was put there last.
     async fn introduce(&self, tenant: &str) -> Result<(), Error> {
         let inner = &self.0;

@@ -3,6 +3,7 @@
 pub mod demo;
 #[cfg(feature = "kafka")]
 mod feed;
+mod fit;
 pub mod ingest;
 pub mod intake;
 pub mod letters;

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::ingest::{Policies, Rows};
+use super::{
+    fit::Due,
+    ingest::{Policies, Rows},
+};
 use crate::{
     directory::{self, Directory, Row as _},
     engine::{Effect, Policy, Record, Tenant, Tick},
@@ -75,6 +78,9 @@ impl Scored {
             effects.drain(..).for_each(|e| sink.effect(cause, &self.tenant, e));
         }
         effects.clear();
+        if let Some(due) = Due::of(&self.tenant) {
+            self.apply(&due.record(), effects, sink);
+        }
     }
 }
 

@@ -8,9 +8,10 @@ use std::{collections::BTreeMap, time::Duration};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::{fit::Due, ingest::Ingestor};
 use crate::{
     engine::{Effect, Lateness, LogLine, Record, Tenant, VERSION},
-    event::{DAY_MS, Timestamp},
+    event::{DAY_MS, Date, Timestamp},
     log::{Delivery, Read, Reader},
     ops::{
         clock,
@@ -65,6 +66,9 @@ pub enum Error {
     /// The store.
     #[error(transparent)]
     Store(#[from] store::Error),
+    /// What goes into the log.
+    #[error(transparent)]
+    Ingest(#[from] super::ingest::Error),
     /// A stored state cannot be read.
     #[error("the state of tenant {tenant} at offset {offset} cannot be restored: {why}")]
     State {
@@ -107,6 +111,10 @@ pub struct Scorer {
     effects: Vec<Effect>,
     /// Records of the log behind the last applied one.
     behind: u64,
+    /// Where results of fits go.
+    ingestor: Ingestor,
+    /// Per tenant the date of the last fit, which may be on its way through the log.
+    fitted: BTreeMap<String, Date>,
 }
 
 /// One partition of the log and the tenants that live in it.
@@ -141,7 +149,7 @@ struct Pending {
 
 impl Scorer {
     /// A scorer that has nothing yet.
-    pub fn new(client: clickhouse::Client, alias: Alias, log_id: String, cadence: Cadence, metrics: Metrics) -> Self {
+    pub fn new(client: clickhouse::Client, alias: Alias, log_id: String, cadence: Cadence, metrics: Metrics, ingestor: Ingestor) -> Self {
         Self {
             client,
             alias,
@@ -154,6 +162,8 @@ impl Scorer {
             rolled: Instant::now(),
             effects: Vec::new(),
             behind: 0,
+            ingestor,
+            fitted: BTreeMap::new(),
         }
     }
 
@@ -194,6 +204,9 @@ impl Scorer {
                         self.apply(partition, &lines).await;
                         self.behind = behind;
                         self.report(lines.len());
+                        if behind == 0 {
+                            self.fit().await?;
+                        }
                         if !self.pending.alerts.is_empty() || self.pending.rows() >= self.cadence.flush_rows {
                             self.flush().await?;
                         }
@@ -206,6 +219,22 @@ impl Scorer {
             }
         }
         self.checkpoint_all(&mut reader).await
+    }
+
+    /// Fits peer groups where that is due. The result goes through the log, so that whoever replays it needs no fit.
+    async fn fit(&mut self) -> Result<(), Error> {
+        let tenants = self.partitions.values().flat_map(|p| &p.tenants);
+        let due: Vec<(String, Due)> = tenants.filter_map(|(name, tenant)| Some((name.clone(), Due::of(tenant)?))).collect();
+        for (name, due) in due {
+            let as_of = due.as_of;
+            if self.fitted.get(&name) == Some(&as_of) {
+                continue;
+            }
+            let Ok(record) = tokio::task::spawn_blocking(|| due.record()).await else { continue };
+            self.ingestor.note(&name, record).await?;
+            self.fitted.insert(name, as_of);
+        }
+        Ok(())
     }
 
     fn report(&self, lines: usize) {

@@ -121,7 +121,7 @@ pub async fn run(config: Config, metrics: Metrics, stop: CancellationToken, read
     let has = |role| config.roles.contains(&role);
 
     let ingestor = Ingestor::open(appender, partitions, client.clone(), alias.clone(), metrics.clone(), policies(&config)?).await?;
-    let scorer = Scorer::new(client.clone(), alias, log_id, cadence(&config), metrics.clone());
+    let scorer = Scorer::new(client.clone(), alias, log_id, cadence(&config), metrics.clone(), ingestor.clone());
     let mut progress = scorer.progress();
     let mut scorer = has(Role::Score).then(|| tokio::spawn(scorer.run(reader, scoring.clone())));
     let intake = Arc::new(Intake::new(ingestor.clone(), Now::Clock));
@@ -451,6 +451,8 @@ pub fn policies(config: &Config) -> Result<Policies, Error> {
         lateness_h: config.pipeline.lateness_h,
         stakes: config.alerts.stakes,
         robust: config.alerts.robust,
+        guard: config.alerts.guard,
+        groups: config.alerts.groups,
         controls,
         ..Policy::default()
     };

@@ -12,6 +12,7 @@ use filin::{
     engine::{
         AlertVersion, Contribution, ControlPolicy, LOG_VERSION, LogLine, Policy, Record, Severity, Signal, Subject, SubjectKind, Text,
         Tick, Verdict, VerdictKind,
+        peers::Fit,
         prior::{Group, Peers, Prior, Usually},
     },
     event::{
@@ -137,6 +138,8 @@ fn policy() -> Policy {
         lateness_h: 6,
         stakes: false,
         robust: true,
+        guard: false,
+        groups: false,
         controls: BTreeMap::from([("drip".to_owned(), control_policy())]),
     }
 }
@@ -147,6 +150,10 @@ fn prior() -> Prior {
     let roles = BTreeMap::from([("sales".to_owned(), peers.clone())]);
     let people = Group { all: peers, roles, new: BTreeMap::from([("network".to_owned(), 0.1)]) };
     Prior { name: "p".to_owned(), engine: "0".to_owned(), manager_days: 7, people, integrations: Group::default() }
+}
+
+fn fit() -> Fit {
+    Fit { groups: BTreeMap::from([("anna".to_owned(), "sales~1".to_owned())]) }
 }
 
 fn usually() -> Usually {
@@ -389,6 +396,7 @@ fn the_schemas_say_what_the_types_are() {
     seen.object("log#/$defs/named_client", named_client());
     seen.object("log#/$defs/policy", policy());
     seen.object("log#/$defs/control_policy", control_policy());
+    seen.object("log#/$defs/fit", fit());
     seen.object("log#/$defs/prior", prior());
     seen.object("log#/$defs/prior_group", prior().people);
     seen.object("log#/$defs/prior_peers", prior().people.all);
@@ -440,6 +448,7 @@ fn a_line_of_the_log_holds_one_record() {
     let records = [
         Record::Policy(policy()),
         Record::Prior(Box::new(prior())),
+        Record::Fit(fit()),
         Record::User(Box::new(user())),
         Record::Verdict(verdict()),
         Record::Event(Box::new(Enriched { event: event(), enrich: enrich(), origin: None })),
@@ -454,7 +463,13 @@ fn a_line_of_the_log_holds_one_record() {
     for record in records {
         // No arm for `_`: a new kind of record does not compile here until somebody thinks of the schema.
         match &record {
-            Record::Policy(_) | Record::Prior(_) | Record::User(_) | Record::Verdict(_) | Record::Event(_) | Record::Tick(_) => {}
+            Record::Policy(_)
+            | Record::Prior(_)
+            | Record::Fit(_)
+            | Record::User(_)
+            | Record::Verdict(_)
+            | Record::Event(_)
+            | Record::Tick(_) => {}
         }
         let line = serde_json::to_value(LogLine { v: LOG_VERSION, tenant: "t".to_owned(), record }).expect("string keys");
         check(&line, true);

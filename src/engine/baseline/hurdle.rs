@@ -92,6 +92,12 @@ impl Own {
         f64::from(self.n)
     }
 
+    /// Per detector the mean of ln(1 + x) over all days.
+    pub(crate) fn usual(&self) -> Vec<f64> {
+        let n = self.days().max(1e-9);
+        (0..HURDLE).map(|k| f64::from(self.mean[k]) * (f64::from(self.n1[k]) / n).min(1.0)).collect()
+    }
+
     /// Another role: the past tells less about it.
     pub(crate) fn change_role(&mut self) {
         for v in [&mut self.n].into_iter().chain(&mut self.n1).chain(&mut self.w) {
@@ -99,8 +105,8 @@ impl Own {
         }
     }
 
-    /// Learns a day of weight `wd` (§8); what is far off is clipped, so that one day moves little.
-    pub(crate) fn learn(&mut self, e: &Expected, x: &Values, wd: f64) -> Learned {
+    /// Learns a day of weight `wd` (§8); what is far off is clipped if `clip`, so that one day moves little.
+    pub(crate) fn learn(&mut self, e: &Expected, x: &Values, wd: f64, clip: bool) -> Learned {
         let mut learned = Learned::default();
         self.n = stored(FADE * self.days() + wd);
         for k in 0..HURDLE {
@@ -108,7 +114,8 @@ impl Own {
             self.n1[k] = stored(FADE * f64::from(self.n1[k]) + hit);
             let w = FADE * f64::from(self.w[k]) + hit;
             if hit > 0.0 {
-                let y = ln_1p(x[k]).max(e.mean[k] - 4.0 * e.sd[k]).min(e.mean[k] + 3.0 * e.sd[k]);
+                let y = ln_1p(x[k]);
+                let y = if clip { y.max(e.mean[k] - 4.0 * e.sd[k]).min(e.mean[k] + 3.0 * e.sd[k]) } else { y };
                 learned.y[k] = Some(y);
                 let (f, d) = (hit / w, y - f64::from(self.mean[k]));
                 self.mean[k] = stored(f64::from(self.mean[k]) + f * d);
@@ -150,13 +157,13 @@ mod tests {
         let mut own = Own::default();
         for _ in 0..60 {
             let e = Expected::of(&own, &class, None);
-            own.learn(&e, &day(100.0), 1.0);
+            own.learn(&e, &day(100.0), 1.0, true);
         }
         let e = Expected::of(&own, &class, None);
         assert!((60.0..100.0).contains(&e.at(0, 0.0)), "shrunk to the class, but little: {}", e.at(0, 0.0));
         let (usual, burst) = (e.surprise(0, 100.0), e.surprise(0, 5000.0));
         assert!(usual < 2.0 && burst > 5.0, "{usual} {burst}");
-        let learned = own.learn(&e, &day(1e9), 1.0);
+        let learned = own.learn(&e, &day(1e9), 1.0, true);
         assert!(learned.y[0].expect("positive") <= ln_1p(e.at(0, 3.0)) + 1e-9);
     }
 
@@ -167,7 +174,7 @@ mod tests {
             let mut own = Own::default();
             for p in past {
                 let e = Expected::of(&own, &class, None);
-                own.learn(&e, &day(p), 1.0);
+                own.learn(&e, &day(p), 1.0, true);
             }
             let e = Expected::of(&own, &class, None);
             prop_assert!(e.surprise(0, x + more) >= e.surprise(0, x) - 1e-9);

@@ -285,6 +285,8 @@ impl Checker<'_> {
             budget,
             stakes: alerts.stakes.unwrap_or(true),
             robust: alerts.robust.unwrap_or(true),
+            guard: alerts.guard.unwrap_or(true),
+            groups: alerts.groups.unwrap_or(true),
             prior: match alerts.prior.as_deref() {
                 None | Some("default") => Prior::Default,
                 Some("none") => Prior::None,

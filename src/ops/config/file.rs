@@ -184,6 +184,10 @@ pub(super) struct Alerts {
     pub(super) stakes: Option<bool>,
     /// Days of critical evidence stay out of the calibration of the budget.
     pub(super) robust: Option<bool>,
+    /// Days of strong evidence are learned with little weight, and what is far off is clipped.
+    pub(super) guard: Option<bool>,
+    /// Peer groups are fitted where roles are missing or plainly mixed.
+    pub(super) groups: Option<bool>,
     /// Cold-start prior of new tenants: `default`, `none` or a file that `filin train` wrote.
     pub(super) prior: Option<String>,
     /// Alertmanagers, all of them.

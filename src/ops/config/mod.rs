@@ -247,6 +247,10 @@ pub struct Alerts {
     pub stakes: bool,
     /// Days of critical evidence stay out of the calibration of the budget.
     pub robust: bool,
+    /// Days of strong evidence are learned with little weight, and what is far off is clipped.
+    pub guard: bool,
+    /// Peer groups are fitted where roles are missing or plainly mixed.
+    pub groups: bool,
     /// Cold-start prior of new tenants.
     pub prior: Prior,
     /// Alertmanagers.
