@@ -10,6 +10,9 @@ use crate::{
 
 /// The configuration of this process.
 pub(super) fn config(path: Option<&Path>, flags: &Flags) -> Result<Config, Mistakes> {
-    let controls: Vec<_> = control::ALL.iter().map(|c| (c.id, c.switches.iter().map(|s| s.name).collect())).collect();
+    let controls: Vec<_> = control::ALL
+        .iter()
+        .map(|c| (c.id, c.switches.iter().map(|s| s.name).collect(), c.settings.iter().map(|s| s.name).collect()))
+        .collect();
     Config::load(path, flags, &Known { formats: &adapter::names(), controls: &controls, check_binding: &Binding::check })
 }

@@ -19,6 +19,7 @@ use super::{
     rule::Rule,
     sketch::Known,
     team::Teams,
+    terms::Terms,
     windows::Windows,
 };
 use crate::{
@@ -44,6 +45,7 @@ pub(super) struct Company<'a> {
     /// Clients that anybody touched.
     pub(super) windows: &'a mut Windows,
     pub(super) rates: &'a Rates,
+    pub(super) terms: &'a Terms,
     pub(super) priors: &'a mut Priors,
     /// Hash of the manager's id.
     pub(super) me: u64,
@@ -103,7 +105,7 @@ pub(super) fn accumulate(day: &mut Day, base: &mut Baseline, now: &Moment<'_>, c
         day.x[Detector::OffOut as usize] += sp * ln_1p(rec);
     }
     news(day, base, event, company);
-    rules(day, now);
+    rules(day, now, company.terms);
     count(day, event);
     let mut changed = Set::default();
     for k in (0..HURDLE).chain([SHARE, RULE]) {
@@ -303,9 +305,17 @@ fn context(place: &Place, meet: &mut impl FnMut(Attribute, &[u8], &dyn Fn() -> S
 }
 
 /// Hard rules that this event breaks.
-pub(super) fn rules(day: &mut Day, now: &Moment<'_>) {
+pub(super) fn rules(day: &mut Day, now: &Moment<'_>, terms: &Terms) {
     if now.event.ok() && now.person.gone(now.event.time) {
         day.rules.add(Rule::LeaverActive);
+    }
+    let answers = goes_out(now.event.action) || now.event.action == Action::Report;
+    if answers && now.event.ok() {
+        let n = records(now.event);
+        day.largest = day.largest.max(n);
+        if number(n) >= terms.top_records {
+            day.rules.add(Rule::TopExport);
+        }
     }
     if now.enriched.enrich.address == Address::Denied {
         day.rules.add(Rule::AddressDenied);

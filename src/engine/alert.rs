@@ -53,6 +53,8 @@ pub(super) struct Company<'a> {
     pub(super) windows: &'a Windows,
     /// Alerts per 100 manager-days.
     pub(super) budget: f64,
+    /// Records in one answer that are an alert by themselves.
+    pub(super) top_records: f64,
 }
 
 impl Company<'_> {
@@ -262,6 +264,7 @@ impl Found<'_> {
             absent: now.enriched.enrich.work == Some(Work::Absent),
             substitute: day.substitute,
             address: day.denied.as_deref().map(str::to_owned),
+            top_answer: (rules.iter().any(|r| r == Rule::TopExport)).then(|| (day.largest, count(shared.top_records))),
             other_rules: rules.iter().filter(|r| Some(*r) != rules.strongest()).map(|r| r.id().to_owned()).collect(),
         }
     }

@@ -56,6 +56,8 @@ pub(super) struct Day {
     pub(super) peak: f64,
     pub(super) rules: Rules,
     pub(super) denied: Option<Box<str>>,
+    /// Records of the largest export, report or API answer.
+    pub(super) largest: u64,
     /// Per detector the greatest whole nat that was signalled.
     #[serde(with = "sparse")]
     pub(super) signalled: [u8; DETECTORS],
@@ -133,6 +135,7 @@ impl Day {
             peak: 0.0,
             rules: Rules::default(),
             denied: None,
+            largest: 0,
             signalled: [0; DETECTORS],
             told_share: 0.0,
             told: 0,

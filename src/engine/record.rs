@@ -128,6 +128,9 @@ pub struct ControlPolicy {
     /// Parts of it that are switched on or off against its defaults.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub switches: BTreeMap<String, bool>,
+    /// Its numbers that differ from the defaults.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub settings: BTreeMap<String, f64>,
 }
 
 impl Default for Policy {
@@ -147,7 +150,7 @@ impl Default for Policy {
 
 impl Default for ControlPolicy {
     fn default() -> Self {
-        Self { enabled: true, switches: BTreeMap::new() }
+        Self { enabled: true, switches: BTreeMap::new(), settings: BTreeMap::new() }
     }
 }
 
@@ -164,13 +167,23 @@ impl Policy {
         said.unwrap_or_else(default)
     }
 
+    /// A number of a control: as the policy says, else the control's default; infinite for one that there is not.
+    pub fn setting(&self, control: &str, name: &str) -> f64 {
+        let said = self.controls.get(control).and_then(|c| c.settings.get(name)).copied().filter(|n| n.is_finite());
+        let default = || control::get(control).and_then(|c| c.settings.iter().find(|s| s.name == name)).map(|s| s.value);
+        said.or_else(default).unwrap_or(f64::INFINITY)
+    }
+
     /// The detector of DETECTION.md and nothing beyond it: every switch of every control is off.
     pub fn reference() -> Self {
-        let off = |c: &&control::Control| {
+        let off = |c: &control::Control| {
             let switches = c.switches.iter().map(|s| (s.name.to_owned(), false)).collect();
-            (c.id.to_owned(), ControlPolicy { switches, ..ControlPolicy::default() })
+            // No answer is ever so large.
+            let settings = c.settings.iter().map(|s| (s.name.to_owned(), f64::MAX)).collect();
+            (c.id.to_owned(), ControlPolicy { switches, settings, ..ControlPolicy::default() })
         };
-        let controls = control::ALL.iter().filter(|c| !c.switches.is_empty()).map(off).collect();
+        let beyond = |c: &&&control::Control| !c.switches.is_empty() || !c.settings.is_empty();
+        let controls = control::ALL.iter().filter(beyond).map(|c| off(c)).collect();
         Self { stakes: false, robust: false, groups: false, controls, ..Self::default() }
     }
 

@@ -400,6 +400,25 @@ fn fitted_groups_are_compared_among_themselves_from_the_next_day_on() {
 }
 
 #[test]
+fn one_answer_beyond_the_firms_limit_is_an_alert_by_itself() {
+    let opened = |limit: Option<f64>, records: u64| {
+        let mut told = Told::new(&["anna"]);
+        let settings = limit.map(|n| ("top_records".to_owned(), n)).into_iter().collect();
+        let controls = BTreeMap::from([("bulk_export".to_owned(), ControlPolicy { settings, ..ControlPolicy::default() })]);
+        told.tell(Record::Policy(Policy { controls, ..Policy::default() }));
+        told.event("anna", "2026-01-05T10:00:00Z", Action::Export, |e| e.event.records = Some(1));
+        let effects = told.event("anna", "2026-01-05T11:00:00Z", Action::Export, |e| e.event.records = Some(records));
+        let found = alerts(&effects);
+        found.first().map(|a| (a.severity, a.kind.clone(), a.contributions[0].sentence.clone().expect("spoken").en))
+    };
+    assert_eq!((opened(None, 99_999).map(|a| a.0) < Some(Severity::Critical), opened(Some(500.0), 499)), (true, None));
+    let (severity, kind, sentence) = opened(Some(500.0), 500).expect("an alert");
+    assert_eq!((severity, kind.as_str()), (Severity::Critical, "bulk_export"));
+    assert!(sentence.starts_with("One answer of 500 records; from 500 on that is an alert by itself"), "{sentence}");
+    assert!(opened(None, 100_000).is_some_and(|a| a.0 == Severity::Critical));
+}
+
+#[test]
 fn invented_accounts_are_bounded_and_forgotten() {
     let mut told = Told::new(&["anna"]);
     told.tenant.terms.ghosts = 10;

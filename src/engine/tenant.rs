@@ -274,8 +274,12 @@ impl Tenant {
         let (before, revealed, fired) = (day.v, day.revealed(), day.rules);
         let me = xxhash_rust::xxh3::xxh3_64(id.as_bytes());
         let (people, rates, priors) = (&self.people, &class.rates, &mut self.priors);
-        let changed =
-            accumulate(day, base, now, &mut Company { people, teams: &mut *teams, everybody, windows: &mut *windows, rates, priors, me });
+        let changed = accumulate(
+            day,
+            base,
+            now,
+            &mut Company { people, teams: &mut *teams, everybody, windows: &mut *windows, rates, terms: &self.terms, priors, me },
+        );
         day.rise(changed, base, teams.day(day.date, day.team()), class, &self.terms, revealed);
         let after = day.v;
         day.evidence.note(&before, &after, || now.event.reference());
@@ -294,7 +298,7 @@ impl Tenant {
         let calendar = &mut self.calendar;
         let claim = found.claim(&case, severity);
         if let Some((episode, notify)) = claim.file(episodes, || calendar.end(claim.date), || found.alert_id(false)) {
-            let company = alert::Company { teams, windows, budget: week.rate(self.terms.budget) };
+            let company = alert::Company { teams, windows, budget: week.rate(self.terms.budget), top_records: self.terms.top_records };
             let facts = found.facts(calendar, &company);
             effects.push(Effect::Alert(Box::new(found.version(&case, &episode, notify, &facts))));
             if case.names(Family::Drip) {
@@ -309,7 +313,7 @@ impl Tenant {
     /// Only hard rules see an event more than 72 h behind the watermark. What they find is an alert of its own, one for each rule
     /// and date, so that a delivery of old events does not bury everybody.
     fn belated(&mut self, now: &Moment<'_>, mut day: Day, effects: &mut Vec<Effect>) {
-        rules(&mut day, now);
+        rules(&mut day, now, &self.terms);
         let broken = day.rules.and(self.terms.rules);
         let Some(severity) = broken.severity() else { return };
         let n = self.roster.number(&now.enriched.enrich.manager);
@@ -333,7 +337,10 @@ impl Tenant {
         let claim = found.claim(&case, severity);
         if let Some((episode, notify)) = claim.file(&mut Vec::new(), || claim.time, || found.alert_id(true)) {
             let Shared { teams, windows, week, .. } = &self.shared;
-            let facts = found.facts(&self.calendar, &alert::Company { teams, windows, budget: week.rate(self.terms.budget) });
+            let facts = found.facts(
+                &self.calendar,
+                &alert::Company { teams, windows, budget: week.rate(self.terms.budget), top_records: self.terms.top_records },
+            );
             effects.push(Effect::Alert(Box::new(found.version(&case, &episode, notify, &facts))));
         }
     }

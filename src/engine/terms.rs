@@ -22,6 +22,8 @@ pub(super) struct Terms {
     pub(super) stakes: [f64; FAMILIES],
     /// Days of critical evidence stay out of the calibration set.
     pub(super) robust: bool,
+    /// Records in one answer that are an alert by themselves.
+    pub(super) top_records: f64,
     /// A theft must not become usual.
     pub(super) guard: bool,
     /// Peer groups are fitted where roles do not say them.
@@ -58,6 +60,7 @@ impl Terms {
             rules: Rules::enabled(policy),
             stakes: if policy.stakes { STAKES } else { [1.0; FAMILIES] },
             robust: policy.robust,
+            top_records: policy.setting("bulk_export", "top_records"),
             guard: policy.guard,
             groups: policy.groups,
             drip_restart: policy.switch("drip", "restart"),
@@ -86,7 +89,7 @@ mod tests {
         }
         let terms = Terms::of(&policy);
         assert!(!terms.detectors.has(Detector::CUnrel as usize) && terms.detectors.has(Detector::Unrel as usize));
-        assert_eq!(terms.rules.iter().map(super::super::rule::Rule::id).collect::<Vec<_>>(), ["leaver_active"]);
+        assert_eq!(terms.rules.iter().map(super::super::rule::Rule::id).collect::<Vec<_>>(), ["leaver_active", "bulk_export"]);
     }
 
     #[test]

@@ -444,8 +444,11 @@ async fn open_log(config: &Config, client: &clickhouse::Client) -> Result<Log, E
 /// # Errors
 /// When the cold-start prior cannot be read.
 pub fn policies(config: &Config) -> Result<Policies, Error> {
-    let controls: std::collections::BTreeMap<_, _> =
-        config.controls.iter().map(|(id, c)| (id.clone(), ControlPolicy { enabled: c.enabled, switches: c.switches.clone() })).collect();
+    let controls: std::collections::BTreeMap<_, _> = config
+        .controls
+        .iter()
+        .map(|(id, c)| (id.clone(), ControlPolicy { enabled: c.enabled, switches: c.switches.clone(), settings: c.settings.clone() }))
+        .collect();
     let other = Policy {
         budget: config.alerts.budget,
         lateness_h: config.pipeline.lateness_h,

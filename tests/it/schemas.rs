@@ -161,7 +161,11 @@ fn usually() -> Usually {
 }
 
 fn control_policy() -> ControlPolicy {
-    ControlPolicy { enabled: false, switches: BTreeMap::from([("restart".to_owned(), false)]) }
+    ControlPolicy {
+        enabled: false,
+        switches: BTreeMap::from([("restart".to_owned(), false)]),
+        settings: BTreeMap::from([("top_records".to_owned(), 5.0)]),
+    }
 }
 
 fn verdict() -> Verdict {

@@ -361,3 +361,26 @@ fn diff_tells_by_its_exit_code() {
     assert_eq!((&json["same"], &json["different"], &json["first"]["field"]), (&1.into(), &1.into(), &"kind".into()));
     assert_eq!(filin(&["diff", &a, "/nowhere"]).status.code(), Some(1));
 }
+
+#[test]
+fn a_processor_without_fused_multiplication_gives_the_same_bytes() {
+    let dir = made(&options(10, 45));
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let (events, users, clients, orders) = (path("events.jsonl"), path("users.csv"), path("clients.csv"), path("orders.csv"));
+    let replayed = |name: &str, tunables: &str| {
+        let (alerts, features) = (path(&format!("{name}.jsonl")), path(&format!("{name}.csv")));
+        let files = ["--events", &events, "--users", &users, "--clients", &clients, "--orders", &orders];
+        let done = std::process::Command::new(env!("CARGO_BIN_EXE_filin"))
+            .arg("replay")
+            .args(files)
+            .args(["--budget", "20", "--json", "--alerts", &alerts, "--features", &features])
+            .env("GLIBC_TUNABLES", tunables)
+            .output()
+            .unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        (std::fs::read_to_string(alerts).unwrap(), std::fs::read_to_string(features).unwrap())
+    };
+    let usual = replayed("usual", "");
+    assert!(usual.0.lines().count() > 3, "there is something to compare");
+    assert_eq!(usual, replayed("plain", "glibc.cpu.hwcaps=-AVX2,-AVX,-FMA,-FMA4,-AVX512F"));
+}

@@ -15,6 +15,7 @@ pub(super) const CONTROL: Control = Control {
     mitre: &["T1078"],
     severity: SeverityRule::Fixed(Severity::High),
     parameters: &[],
+    settings: &[],
     switches: &[],
     benign: &[
         words(

@@ -17,6 +17,7 @@ pub(super) const CONTROL: Control = Control {
         "failed log-ins of the day below which they are no evidence",
         "неудачных входов за день, меньше которых они не считаются признаком",
     )],
+    settings: &[],
     switches: &[],
     benign: &[
         words(

@@ -20,6 +20,12 @@ pub(super) const CONTROL: Control = Control {
         "records of the day below which size is no evidence",
         "записей за день, меньше которых размер не считается признаком",
     )],
+    settings: &[floor(
+        "top_records",
+        100_000.0,
+        "records in one export, report or API answer from which on it is a critical alert by itself, whatever is usual",
+        "записей в одной выгрузке, отчёте или ответе API, начиная с которых это критическое оповещение само по себе, что бы ни было обычно",
+    )],
     switches: &[],
     benign: &[
         words(

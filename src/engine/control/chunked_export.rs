@@ -46,6 +46,7 @@ pub(super) const CONTROL: Control = Control {
             "разных клиентов за 30 дней, меньше которых их число не считается признаком",
         ),
     ],
+    settings: &[],
     switches: &[
         switch(
             "hour",

@@ -23,6 +23,7 @@ pub(super) const CONTROL: Control = Control {
             "записей и клиентов за день, меньше которых сдвиг не считается признаком",
         ),
     ],
+    settings: &[],
     switches: &[switch(
         "restart",
         true,

@@ -20,6 +20,7 @@ pub(super) const CONTROL: Control = Control {
         "records and clients of the day below which novelty is no evidence",
         "записей и клиентов за день, меньше которых новизна не считается признаком",
     )],
+    settings: &[],
     switches: &[],
     benign: &[
         words("Is it a new report or function of the CRM used for the first time?", "Не новый ли это отчёт или функция CRM?"),

@@ -12,6 +12,7 @@ pub(super) const CONTROL: Control = Control {
     mitre: &["T1078"],
     severity: SeverityRule::Fixed(Severity::Critical),
     parameters: &[],
+    settings: &[],
     switches: &[],
     benign: &[
         words("Was the last day moved, and the directory not told?", "Не перенесён ли последний день, о чём справочник не знает?"),

@@ -34,6 +34,7 @@ pub(super) const CONTROL: Control = Control {
             "вес открытых для других записей, меньше которого он не считается признаком; вовне запись весит 1, внутри 0,1",
         ),
     ],
+    settings: &[],
     switches: &[],
     benign: &[
         words("Is an administrator or a data steward cleaning up?", "Не чистит ли базу администратор или ответственный за данные?"),

@@ -39,6 +39,8 @@ pub struct Control {
     pub severity: SeverityRule,
     /// The numbers it works with.
     pub parameters: &'static [Parameter],
+    /// The numbers that the policy may set, by `controls.ID.NAME = N`.
+    pub settings: &'static [Parameter],
     /// What goes beyond the reference of DETECTION.md, each to be switched off by `controls.ID.NAME = false`.
     pub switches: &'static [Switch],
     /// Benign explanations, to be checked first.
@@ -156,7 +158,11 @@ mod tests {
         for control in ALL {
             assert_eq!(get(control.id), Some(*control));
             let texts = [control.title, control.about].into_iter().chain(control.benign.iter().copied());
-            for text in texts.chain(control.parameters.iter().map(|p| p.meaning)).chain(control.switches.iter().map(|s| s.meaning)) {
+            for text in texts
+                .chain(control.parameters.iter().map(|p| p.meaning))
+                .chain(control.switches.iter().map(|s| s.meaning))
+                .chain(control.settings.iter().map(|s| s.meaning))
+            {
                 assert!(text.en.is_ascii() && !text.en.is_empty(), "{}: {}", control.id, text.en);
                 assert!(text.ru.chars().any(|c| ('а'..='я').contains(&c)), "{}: {}", control.id, text.ru);
             }

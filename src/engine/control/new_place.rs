@@ -15,6 +15,7 @@ pub(super) const CONTROL: Control = Control {
     mitre: &["T1078"],
     severity: SeverityRule::Budget,
     parameters: &[],
+    settings: &[],
     switches: &[],
     benign: &[
         words("Is the person on a business trip or working from home?", "Не в командировке ли человек, не работает ли из дома?"),

@@ -20,6 +20,7 @@ pub(super) const CONTROL: Control = Control {
         "records and clients of the day below which the hour is no evidence",
         "записей и клиентов за день, меньше которых время не считается признаком",
     )],
+    settings: &[],
     switches: &[],
     benign: &[
         words(

@@ -17,6 +17,7 @@ pub(super) const CONTROL: Control = Control {
         "queries of the day below which their number is no evidence",
         "запросов за день, меньше которых их число не считается признаком",
     )],
+    settings: &[],
     switches: &[],
     benign: &[
         words(

@@ -20,6 +20,7 @@ pub(super) const CONTROL: Control = Control {
         "returns of a day below which they are no evidence",
         "возвратов за день, меньше которых они не считаются признаком",
     )],
+    settings: &[],
     switches: &[switch("two_places", true, "returns between two places are evidence", "возвраты между двумя местами — признак")],
     benign: &[
         words("Does the person work with a computer and a telephone at once?", "Не работает ли человек сразу с компьютера и с телефона?"),

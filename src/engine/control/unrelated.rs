@@ -20,6 +20,7 @@ pub(super) const CONTROL: Control = Control {
         "weight of the day below which it is no evidence; a stranger's client weighs 1, a team mate's 0.5, a key client half as much again",
         "вес за день, меньше которого он не считается признаком; чужой клиент весит 1, клиент коллеги по команде 0,5, ключевой — в полтора раза больше",
     )],
+    settings: &[],
     switches: &[switch(
         "share",
         true,

@@ -20,6 +20,7 @@ pub(super) const CONTROL: Control = Control {
         "weight of the day's calls below which it is no evidence",
         "вес звонков за день, меньше которого он не считается признаком",
     )],
+    settings: &[],
     switches: &[],
     benign: &[
         words(

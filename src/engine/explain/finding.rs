@@ -197,6 +197,8 @@ pub struct Facts {
     pub substitute: bool,
     /// The address that was refused, when a rule speaks of one.
     pub address: Option<String>,
+    /// Records of the largest answer today, and from how many on that is an alert by itself; when a rule speaks of it.
+    pub top_answer: Option<(u64, u64)>,
     /// Other rules of the day beside the strongest.
     pub other_rules: Vec<String>,
 }

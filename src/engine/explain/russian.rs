@@ -394,6 +394,11 @@ fn rule(f: &Finding, facts: &Facts) -> String {
             Some(address) => format!("Обращение с адреса {address}, которого нет в списке разрешённых"),
             None => "Обращение с адреса, которого нет в списке разрешённых".to_owned(),
         },
+        "bulk_export" if facts.top_answer.is_some() => {
+            let (n, top) = facts.top_answer.unwrap_or_default();
+            let size = with(&RU.whole(n), RECORDS);
+            format!("Сразу {size} в одном ответе; начиная с {} это оповещение само по себе", RU.whole(top).text)
+        }
         other => title(other, RU),
     };
     let others: Vec<String> = facts.other_rules.iter().map(|r| lower(&title(r, RU))).filter(|t| !t.is_empty()).collect();

@@ -75,7 +75,7 @@ fn no_effect(file: &file::File, known: &Known<'_>) -> Vec<String> {
     note(file.alerts.topic.is_some(), "alerts.topic".to_owned());
     note(file.alerts.notify_max_age.is_some(), "alerts.notify_max_age".to_owned());
     for (id, control) in &file.controls {
-        let idle = control.parameters.keys().filter(|key| !known.switches(id).contains(&key.as_str()));
+        let idle = control.parameters.keys().filter(|key| ![known.switches(id), known.settings(id)].concat().contains(&key.as_str()));
         idle.for_each(|key| note(true, format!("controls.{id}.{key}")));
     }
     note(file.privacy.names_in_messages.is_some(), "privacy.names_in_messages".to_owned());
@@ -302,7 +302,7 @@ impl Checker<'_> {
     fn controls(&mut self, given: BTreeMap<String, file::Control>, known: &Known<'_>) -> BTreeMap<String, Control> {
         let mut controls = BTreeMap::new();
         for (id, mut control) in given {
-            if !known.controls.iter().any(|(name, _)| *name == id) {
+            if !known.controls.iter().any(|c| c.0 == id) {
                 self.mistakes.add(format!("controls.{id}"), "no such control: `filin controls` lists them");
             }
             let mut switches = BTreeMap::new();
@@ -316,7 +316,16 @@ impl Checker<'_> {
                     Some(other) => self.mistakes.add(format!("controls.{id}.{name}"), format!("{other}: give true or false")),
                 }
             }
-            controls.insert(id, Control { enabled: control.enabled.unwrap_or(true), switches, parameters: control.parameters });
+            let mut settings = BTreeMap::new();
+            for name in known.settings(&id) {
+                let Some(value) = control.parameters.remove(*name) else { continue };
+                let number = value.as_f64().or_else(|| value.as_str()?.parse().ok()).filter(|n| n.is_finite() && *n > 0.0);
+                match number {
+                    Some(n) => drop(settings.insert((*name).to_owned(), n)),
+                    None => self.mistakes.add(format!("controls.{id}.{name}"), format!("{value}: give a number above 0")),
+                }
+            }
+            controls.insert(id, Control { enabled: control.enabled.unwrap_or(true), switches, settings, parameters: control.parameters });
         }
         controls
     }

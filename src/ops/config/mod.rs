@@ -285,6 +285,9 @@ pub struct Control {
     /// Parts of it that are switched on or off.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub switches: BTreeMap<String, bool>,
+    /// Numbers of it that are set.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub settings: BTreeMap<String, f64>,
     /// Its parameters.
     pub parameters: BTreeMap<String, Value>,
 }
@@ -330,15 +333,19 @@ pub struct Flags {
 pub struct Known<'a> {
     /// Formats that can be read.
     pub formats: &'a [&'a str],
-    /// Ids of controls, each with the names of its switches.
-    pub controls: &'a [(&'a str, Vec<&'a str>)],
+    /// Ids of controls, each with the names of its switches and of the numbers that may be set.
+    pub controls: &'a [(&'a str, Vec<&'a str>, Vec<&'a str>)],
     /// Says what is wrong with a binding's options, given [`Binding::for_adapter`].
     pub check_binding: &'a dyn Fn(&Value) -> Result<(), String>,
 }
 
 impl Known<'_> {
     fn switches(&self, control: &str) -> &[&str] {
-        self.controls.iter().find(|(id, _)| *id == control).map_or(&[], |(_, names)| names)
+        self.controls.iter().find(|c| c.0 == control).map_or(&[], |c| &c.1)
+    }
+
+    fn settings(&self, control: &str) -> &[&str] {
+        self.controls.iter().find(|c| c.0 == control).map_or(&[], |c| &c.2)
     }
 }
 

@@ -3,7 +3,8 @@ use std::sync::LazyLock;
 use super::*;
 
 const FORMATS: &[&str] = &["canonical", "bitrix24", "asterisk-cdr"];
-static CONTROLS: LazyLock<Vec<(&str, Vec<&str>)>> = LazyLock::new(|| vec![("bulk_export", vec![]), ("off_hours", vec!["local"])]);
+static CONTROLS: LazyLock<Vec<(&str, Vec<&str>, Vec<&str>)>> =
+    LazyLock::new(|| vec![("bulk_export", vec![], vec!["top_records"]), ("off_hours", vec!["local"], vec![])]);
 
 fn known() -> Known<'static> {
     Known {
@@ -246,6 +247,9 @@ fn what_does_nothing_yet_is_told() {
     assert_eq!(config.controls["off_hours"].switches, BTreeMap::from([("local".to_owned(), false)]));
     refused("[controls.off_hours]\nlocal = 'sometimes'\n", &["controls.off_hours.local"]);
     assert_eq!((config.tenants["acme"].access, config.tenants["acme"].lateness_h), (Some(Access::Own), Some(12)));
+    let config = read("[controls.bulk_export]\ntop_records = 5000\n").expect("right");
+    assert_eq!(config.controls["bulk_export"].settings, BTreeMap::from([("top_records".to_owned(), 5000.0)]));
+    refused("[controls.bulk_export]\ntop_records = -1\n", &["controls.bulk_export.top_records"]);
 }
 
 #[test]
