@@ -44,7 +44,7 @@ pub(super) struct Args {
 
 /// A language of sentences.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Lang {
+pub(super) enum Lang {
     En,
     Ru,
 }

@@ -3,6 +3,7 @@
 mod adapters;
 mod check;
 mod clickhouse;
+mod controls;
 mod dead_letters;
 mod diff;
 mod embedded;
@@ -40,6 +41,8 @@ enum Command {
     Normalise(normalise::Args),
     /// Say which formats there are, what each can see, and what it is blind to
     Adapters(adapters::Args),
+    /// List what is detected, how severe it is, and what to rule out first
+    Controls(controls::Args),
     /// Make up a company: events, reference data and labels
     Simulate(simulate::Args),
     /// Compare alerts with labels: found, missed, false
@@ -76,6 +79,7 @@ pub fn main() -> ExitCode {
         Command::Replay(args) => replay::run(args),
         Command::Normalise(args) => normalise::run(args),
         Command::Adapters(args) => adapters::run(args),
+        Command::Controls(args) => controls::run(args),
         Command::Simulate(args) => simulate::run(args),
         Command::Evaluate(args) => evaluate::run(args),
         Command::Train(args) => train::run(args),

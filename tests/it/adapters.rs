@@ -563,6 +563,19 @@ fn tables_come_with_marks_and_in_code_pages() {
 }
 
 #[test]
+fn the_page_of_controls_is_current() {
+    let run = |args: &[&str]| Command::new(env!("CARGO_BIN_EXE_filin")).args(args).output().expect("filin runs").stdout;
+    let page = run(&["controls", "--markdown"]);
+    let written = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/controls.md")).expect("docs/controls.md");
+    assert_eq!(written, String::from_utf8(page).expect("UTF-8"), "write it anew: filin controls --markdown > docs/controls.md");
+    let all: Value = serde_json::from_slice(&run(&["controls", "--json"])).expect("JSON");
+    let list = String::from_utf8(run(&["controls", "--lang", "ru"])).expect("UTF-8");
+    for control in all.as_array().expect("controls") {
+        assert!(list.contains(control["title"]["ru"].as_str().expect("a title")), "{control}");
+    }
+}
+
+#[test]
 fn the_page_of_formats_is_current() {
     let page = Command::new(env!("CARGO_BIN_EXE_filin")).args(["adapters", "--markdown"]).output().expect("filin runs");
     let written = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/adapters.md")).expect("docs/adapters.md");

@@ -8,8 +8,9 @@ use std::{
 
 use filin::{
     directory::{self, Directory, load},
-    engine::{AlertVersion, Effect, Policy, Record, Tenant, Trace, Verdict, VerdictKind, features::names},
+    engine::{AlertVersion, Effect, LogLine, Policy, Record, Tenant, Trace, Verdict, VerdictKind, features::names},
     event::{Date, Enriched, Event, Timestamp},
+    log,
 };
 use serde_json::Value;
 
@@ -280,4 +281,39 @@ fn states_are_small() {
     sizes.sort_unstable();
     let (middle, most) = (sizes[sizes.len() / 2], sizes[sizes.len() - 1]);
     assert!(middle <= 6 * 1024 && most <= 16 * 1024, "{middle} and {most} bytes: {sizes:?}");
+}
+
+/// Alerts and signals of three tenants whose log lies in so many partitions, each scored by itself, in an order of its own.
+fn partitioned(partitions: u32) -> Vec<String> {
+    let mut lines: BTreeMap<u32, Vec<Vec<u8>>> = BTreeMap::new();
+    for stream in ["minimal", "company", "drip"] {
+        for record in records(stream) {
+            let entry = log::entry(stream, record, partitions);
+            lines.entry(entry.partition).or_default().push(entry.line);
+        }
+    }
+    let mut found = Vec::new();
+    for lines in lines.into_values() {
+        let (mut tenants, mut effects) = (BTreeMap::<String, Tenant>::new(), Vec::new());
+        for line in lines {
+            let line: LogLine = serde_json::from_slice(&line).expect("its own line");
+            tenants.entry(line.tenant.clone()).or_insert_with_key(|name| Tenant::new(name)).apply(&line.record, &mut effects);
+        }
+        found.extend(effects.iter().filter_map(|e| match e {
+            Effect::Alert(a) => serde_json::to_string(a).ok(),
+            Effect::Signal(s) => serde_json::to_string(s).ok(),
+            Effect::Stored { .. } | Effect::Repeated => None,
+        }));
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn the_number_of_partitions_changes_nothing() {
+    let one = partitioned(1);
+    assert!(one.len() > 10 && one.iter().any(|line| line.contains("alert_id")), "{} lines", one.len());
+    for n in [2, 4, 32] {
+        assert_eq!(partitioned(n), one, "{n} partitions");
+    }
 }

@@ -328,13 +328,16 @@ pub struct Flags {
     pub prior: Option<String>,
 }
 
+/// A control: its id, the names of its switches, the names of the numbers that may be set.
+pub type KnownControl<'a> = (&'a str, Vec<&'a str>, Vec<&'a str>);
+
 /// What other parts know and this one must check against.
 #[derive(Clone, Copy)]
 pub struct Known<'a> {
     /// Formats that can be read.
     pub formats: &'a [&'a str],
-    /// Ids of controls, each with the names of its switches and of the numbers that may be set.
-    pub controls: &'a [(&'a str, Vec<&'a str>, Vec<&'a str>)],
+    /// The controls there are.
+    pub controls: &'a [KnownControl<'a>],
     /// Says what is wrong with a binding's options, given [`Binding::for_adapter`].
     pub check_binding: &'a dyn Fn(&Value) -> Result<(), String>,
 }

@@ -3,7 +3,7 @@ use std::sync::LazyLock;
 use super::*;
 
 const FORMATS: &[&str] = &["canonical", "bitrix24", "asterisk-cdr"];
-static CONTROLS: LazyLock<Vec<(&str, Vec<&str>, Vec<&str>)>> =
+static CONTROLS: LazyLock<Vec<KnownControl<'static>>> =
     LazyLock::new(|| vec![("bulk_export", vec![], vec!["top_records"]), ("off_hours", vec!["local"], vec![])]);
 
 fn known() -> Known<'static> {
