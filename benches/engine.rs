@@ -1,4 +1,4 @@
-//! The engine alone and `replay` as a whole over a company of 50 managers and 30 days, each beside what parsing its input takes;
+//! The engine alone and `replay` as a whole over a company of 50 managers and 60 days, each beside what parsing its input takes;
 //! bytes per manager. `cargo bench --bench engine`; the input is made before the clock starts.
 
 use std::{hint::black_box, path::Path, time::Duration};
@@ -59,7 +59,7 @@ fn score(records: &[Record]) -> Tenant {
 fn engine(c: &mut Criterion) {
     let dir = tempfile::tempdir().expect("a folder");
     let start = Date::parse("2026-01-05").expect("a date");
-    let options = Options { managers: 50, days: 30, seed: 1, start, attack_from: Some(15) };
+    let options = Options { managers: 50, days: 60, seed: 1, start, attack_from: Some(30) };
     write(&options, dir.path(), &mut || {}).expect("a company");
     let records = records(dir.path());
     let lines: Vec<String> = records

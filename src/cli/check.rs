@@ -13,6 +13,7 @@ use super::{USAGE, known};
 use crate::{
     directory::{Complaint, Conflict, Directory, Reference},
     event::ActorKind,
+    model,
     ops::config::{Config, Flags, Place},
 };
 
@@ -104,6 +105,9 @@ fn check(config: Option<&Path>, flags: &Flags) -> Report {
                     Some(Place::Topic(topic)) => report.sources.push(format!("topic {topic} (read at the start)")),
                     None => {}
                 }
+            }
+            if let Err(message) = model::prior(&config.alerts.prior) {
+                report.mistakes.push(ConfigMistake { path: "alerts.prior".to_owned(), message });
             }
             report.config = Some(config);
         }
@@ -307,6 +311,12 @@ mod tests {
         assert!(text.contains("  time zones: 1 without one take Asia/Tokyo, Europe/Moscow 1\n"), "{text}");
         assert!(text.contains("  tenants.default.time_zone = Asia/Tokyo\n"), "{text}");
         assert!(text.ends_with("0 errors, 0 warnings\n"), "{text}");
+    }
+
+    #[test]
+    fn a_prior_that_cannot_be_read_is_a_mistake() {
+        let (report, text) = checked(Some("[alerts]\nprior = 'nowhere.json'\n"), "id\na\n", "id,owner\nc,a\n", "");
+        assert!(report.errors == 1 && text.contains("alerts.prior") && text.contains("cannot read the prior nowhere.json"), "{text}");
     }
 
     #[test]

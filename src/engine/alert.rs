@@ -218,7 +218,7 @@ impl Found<'_> {
         }
     }
 
-    /// Today's value; of a drift, how high it stands with today; of the share, the one that was most surprising.
+    /// Today's value; of a drift, how high it stands with today; of the share, of a usual day's clients at least.
     fn observed(&self, k: usize) -> f64 {
         match k {
             SHARE => self.day.share,
@@ -251,6 +251,7 @@ impl Found<'_> {
             clients_related: day.related,
             unrelated_key: day.unrelated_key,
             team_unrelated: shared.teams.known_day(day.date, day.team()).and_then(|team| team.unrelated_of_others(unrelated)),
+            few_clients: base.expected().is_some_and(|e| e.hurdle.at(Detector::Distinct as usize, 0.0) > day.clients()),
             team_share: shared.team_share(day),
             new_values: day.news.shown(),
             drift_days: base.drift.days(),

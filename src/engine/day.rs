@@ -70,7 +70,7 @@ pub(super) struct Day {
     pub(super) related: u64,
     pub(super) unrelated_key: u64,
     pub(super) substitute: bool,
-    /// The share of clients touched without a reason when it was most surprising.
+    /// The share of clients touched without a reason, of a usual day's at least.
     pub(super) share: f64,
     pub(super) places: Places,
     /// Hour of the week, and what it means.

@@ -40,14 +40,16 @@ impl Day {
                 self.rise_to(k, base.drift.surprise(k - HURDLE, z[k - HURDLE]), team);
             }
         }
-        if changed.has(SHARE) {
-            // Of a usual day's clients at least: three strangers at nine in the morning are not a day of strangers only.
+        let mut changed = changed;
+        if changed.has(SHARE) || changed.has(Detector::Distinct as usize) {
+            // The only one that may fall within a day: what the whole team does by now was no theft this morning. And of a usual
+            // day's clients at least: three strangers at nine are not a day of strangers only.
             let clients = self.clients().max(expected.hurdle.at(Detector::Distinct as usize, 0.0));
-            let r = expected.share.surprise(self.x[SHARE], clients, team.share_of_others(self.x[SHARE], self.clients()).unwrap_or(0.0));
-            if r > self.raw[SHARE] {
-                self.share = self.x[SHARE] / clients;
-            }
-            self.rise_to(SHARE, r, team);
+            let team = team.share_of_others(self.x[SHARE], self.clients()).unwrap_or(0.0);
+            self.share = self.x[SHARE] / clients;
+            self.raw[SHARE] = expected.share.surprise(self.x[SHARE], clients, team);
+            self.r[SHARE] = self.raw[SHARE];
+            changed = changed.with(SHARE);
         }
         (self.raw[RULE], self.r[RULE]) = (self.x[RULE], self.x[RULE]);
         // Passing the floor on what was revealed wakes detectors that did not change themselves.

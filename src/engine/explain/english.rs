@@ -213,7 +213,8 @@ fn strangers(f: &Finding, facts: &Facts) -> String {
     if let Some(team) = facts.team_share {
         write!(usual, ", team today {}", EN.percent(team)).expect("in memory");
     }
-    format!("Of the clients touched today, {} were other managers' without an order{usual}", EN.percent(f.observed))
+    let of = if facts.few_clients { "Measured against the clients of a usual day" } else { "Of the clients touched today" };
+    format!("{of}, {} were other managers' without an order{usual}", EN.percent(f.observed))
 }
 
 fn window(f: &Finding, facts: &Facts, days: u64) -> String {

@@ -54,7 +54,7 @@ words! {
         CUnrel = "c_unrel",
         /// 19: slow drift of distinct clients.
         CDistinct = "c_distinct",
-        /// Share of clients touched without a reason among those touched.
+    /// Share of clients touched without a reason among those touched.
         UnrelShare = "unrel_share",
         /// 20: hard rules.
         Rule = "rule",
@@ -173,6 +173,8 @@ pub struct Facts {
     pub unrelated_key: u64,
     /// Mean of `unrel` over the team's other members today; none with fewer than three.
     pub team_unrelated: Option<f64>,
+    /// Fewer clients were touched than on a usual day, so that a share is one of a usual day's.
+    pub few_clients: bool,
     /// Share of clients touched without a reason among those that the team's other members touched today; none with too few.
     pub team_share: Option<f64>,
     /// New values of today, in order of appearance.

@@ -249,7 +249,12 @@ fn strangers(f: &Finding, facts: &Facts) -> String {
     if let Some(team) = facts.team_share {
         write!(usual, ", у команды сегодня {}", RU.percent(team)).expect("in memory");
     }
-    format!("Среди затронутых сегодня клиентов чужих без заказа — {}{usual}", RU.percent(f.observed))
+    let of = if facts.few_clients {
+        "От обычного за день числа клиентов"
+    } else {
+        "Среди затронутых сегодня клиентов"
+    };
+    format!("{of} чужих без заказа — {}{usual}", RU.percent(f.observed))
 }
 
 fn window(f: &Finding, facts: &Facts, days: u64) -> String {

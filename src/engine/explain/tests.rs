@@ -83,6 +83,16 @@ fn each_detector_has_its_sentence() {
 }
 
 #[test]
+fn a_share_says_what_it_is_a_share_of() {
+    let share = Finding { usual: None, ..finding(Detector::UnrelShare, 0.3) };
+    let said = |few_clients| sentence(&share, &Facts { few_clients, ..facts() });
+    assert!(said(false).en.starts_with("Of the clients touched today, 30") && said(false).ru.starts_with("Среди затронутых сегодня"));
+    assert!(
+        said(true).en.starts_with("Measured against the clients of a usual day, 30") && said(true).ru.starts_with("От обычного за день")
+    );
+}
+
+#[test]
 fn nouns_agree_with_every_count() {
     let mut out = String::new();
     for detector in Detector::ALL.iter().filter(|d| !matches!(d, Detector::Rule | Detector::NovCtx | Detector::NovQ | Detector::UnrelShare))
