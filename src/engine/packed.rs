@@ -60,38 +60,28 @@ pub(super) mod words {
     }
 }
 
-/// Registers below 32: index and value of those above zero, or five bits each, whichever is shorter.
+/// Registers below 16: index and value of those above zero, or four bits each, whichever is shorter.
 pub(super) mod registers {
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
-    use crate::engine::sketch::REGISTERS;
-
-    const DENSE: usize = REGISTERS * 5 / 8;
-
-    pub(in crate::engine) fn serialize<S: Serializer>(values: &[u8; REGISTERS], s: S) -> Result<S::Ok, S::Error> {
+    pub(in crate::engine) fn serialize<S: Serializer, const N: usize>(values: &[u8; N], s: S) -> Result<S::Ok, S::Error> {
         let filled = || values.iter().enumerate().filter(|(_, v)| **v > 0);
-        if filled().count() * 2 < DENSE {
-            return filled().flat_map(|(i, v)| [u8::try_from(i).expect("256 registers"), *v]).collect::<Vec<u8>>().serialize(s);
+        if filled().count() * 2 < N / 2 {
+            return filled().flat_map(|(i, v)| [u8::try_from(i).expect("at most 256 registers"), *v]).collect::<Vec<u8>>().serialize(s);
         }
-        let mut bytes = vec![0_u8; DENSE];
-        for (i, v) in values.iter().enumerate() {
-            for bit in (0..5).filter(|bit| v >> bit & 1 == 1) {
-                bytes[(i * 5 + bit) / 8] |= 1 << ((i * 5 + bit) % 8);
-            }
-        }
-        bytes.serialize(s)
+        values.chunks_exact(2).map(|pair| pair[0] & 15 | pair[1] << 4).collect::<Vec<u8>>().serialize(s)
     }
 
-    pub(in crate::engine) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<[u8; REGISTERS], D::Error> {
-        let (bytes, mut values) = (Vec::<u8>::deserialize(d)?, [0; REGISTERS]);
-        if bytes.len() == DENSE {
-            for (i, v) in values.iter_mut().enumerate() {
-                *v = (0..5).map(|bit| (bytes[(i * 5 + bit) / 8] >> ((i * 5 + bit) % 8) & 1) << bit).sum();
-            }
+    pub(in crate::engine) fn deserialize<'de, D: Deserializer<'de>, const N: usize>(d: D) -> Result<[u8; N], D::Error> {
+        let (bytes, mut values) = (Vec::<u8>::deserialize(d)?, [0; N]);
+        if bytes.len() == N / 2 {
+            values.chunks_exact_mut(2).zip(bytes).for_each(|(pair, byte)| (pair[0], pair[1]) = (byte & 15, byte >> 4));
             return Ok(values);
         }
         let (pairs, []) = bytes.as_chunks::<2>() else { return Err(D::Error::custom("half a register")) };
-        pairs.iter().for_each(|[i, v]| values[usize::from(*i)] = (*v).min(31));
+        for [i, v] in pairs {
+            *values.get_mut(usize::from(*i)).ok_or_else(|| D::Error::custom("a register beyond the sketch"))? = (*v).min(15);
+        }
         Ok(values)
     }
 }

@@ -55,7 +55,7 @@ pub(super) struct Many {
     called: Bloom<CALLED>,
     /// Clients that the filter did not know.
     met: u32,
-    distinct: Distinct,
+    distinct: Distinct<256>,
     count: u32,
 }
 
@@ -170,26 +170,26 @@ impl<const WORDS: usize> Bloom<WORDS> {
     }
 }
 
-/// Registers of [`Distinct`]: standard error 1.04 / √256 = 6.5 %.
-pub(super) const REGISTERS: usize = 256;
-/// No register gets higher: five bits hold it, and no CRM has 2^39 clients.
-const MOST: u8 = 31;
+/// No register gets higher: four bits hold it, and counts hold up to a few millions.
+const MOST: u8 = 15;
 
-/// HyperLogLog.
+/// HyperLogLog of `N` registers, a power of two up to 256: standard error 1.04 / √N.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Distinct(#[serde(with = "registers")] [u8; REGISTERS]);
+pub(super) struct Distinct<const N: usize>(#[serde(with = "registers")] [u8; N]);
 
-impl Default for Distinct {
+impl<const N: usize> Default for Distinct<N> {
     fn default() -> Self {
-        Self([0; REGISTERS])
+        Self([0; N])
     }
 }
 
-impl Distinct {
+impl<const N: usize> Distinct<N> {
+    const BITS: u32 = N.trailing_zeros();
+
     /// True when the estimate may have grown.
     pub(super) fn add(&mut self, key: u64) -> bool {
-        let register = usize::try_from(key >> 56).expect("eight bits");
-        let rank = u8::try_from((key << 8).leading_zeros() + 1).expect("at most 65").min(MOST);
+        let register = usize::try_from(key >> (64 - Self::BITS)).expect("at most eight bits");
+        let rank = u8::try_from((key << Self::BITS).leading_zeros() + 1).expect("at most 65").min(MOST);
         let grows = self.0[register] < rank;
         self.0[register] = self.0[register].max(rank);
         grows
@@ -202,7 +202,7 @@ impl Distinct {
 
     /// How many different ones.
     pub(super) fn estimate(&self) -> f64 {
-        let m = number(REGISTERS as u64);
+        let m = number(N as u64);
         let inverse: f64 = self.0.iter().map(|r| 1.0 / number(1_u64 << r)).sum();
         let raw = 0.7213 / (1.0 + 1.079 / m) * m * m / inverse;
         let empty = self.0.iter().filter(|r| **r == 0).count();
