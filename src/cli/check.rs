@@ -23,15 +23,8 @@ pub(super) struct Args {
     /// Configuration (TOML)
     #[arg(long, value_name = "F")]
     config: Option<PathBuf>,
-    /// Users (CSV or JSONL, also .gz, .zst)
-    #[arg(long, value_name = "F")]
-    users: Option<PathBuf>,
-    /// Clients
-    #[arg(long, value_name = "F")]
-    clients: Option<PathBuf>,
-    /// Orders
-    #[arg(long, value_name = "F")]
-    orders: Option<PathBuf>,
+    #[command(flatten)]
+    reference: known::Reference,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -81,8 +74,7 @@ struct Tenant {
 }
 
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let flags = Flags { users: args.users, clients: args.clients, orders: args.orders, ..Flags::default() };
-    let report = check(args.config.as_deref(), &flags);
+    let report = check(args.config.as_deref(), &args.reference.flags());
     let mut out = std::io::stdout().lock();
     if args.json {
         writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?;

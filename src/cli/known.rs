@@ -1,18 +1,43 @@
 //! The configuration, checked against what this version can read and detect.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::{
     adapter::{self, Binding},
     engine::control,
-    ops::config::{Config, Flags, Known, Mistakes},
+    ops::config::{Config, Flags, Known, KnownControl, Mistakes},
 };
+
+// No doc comment: clap would take it for what the command is about.
+#[derive(Debug, clap::Args)]
+pub(super) struct Reference {
+    /// Users (CSV or JSONL, also .gz, .zst)
+    #[arg(long, value_name = "F")]
+    users: Option<PathBuf>,
+    /// Clients
+    #[arg(long, value_name = "F")]
+    clients: Option<PathBuf>,
+    /// Orders
+    #[arg(long, value_name = "F")]
+    orders: Option<PathBuf>,
+}
+
+impl Reference {
+    /// The flags that these are.
+    pub(super) fn flags(&self) -> Flags {
+        Flags { users: self.users.clone(), clients: self.clients.clone(), orders: self.orders.clone(), ..Flags::default() }
+    }
+}
 
 /// The configuration of this process.
 pub(super) fn config(path: Option<&Path>, flags: &Flags) -> Result<Config, Mistakes> {
     let controls: Vec<_> = control::ALL
         .iter()
-        .map(|c| (c.id, c.switches.iter().map(|s| s.name).collect(), c.settings.iter().map(|s| s.name).collect()))
+        .map(|c| KnownControl {
+            id: c.id,
+            switches: c.switches.iter().map(|s| s.name).collect(),
+            settings: c.settings.iter().map(|s| s.name).collect(),
+        })
         .collect();
     Config::load(path, flags, &Known { formats: &adapter::names(), controls: &controls, check_binding: &Binding::check })
 }

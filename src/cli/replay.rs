@@ -36,30 +36,38 @@ use crate::{
     store::{self, Alias, state},
 };
 
-/// Flags of `filin replay`.
+// What `replay` and `train` read events by. No doc comment: clap would take it for what the command is about.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
-    /// Events, also .gz and .zst; `-` is standard input
-    #[arg(long, value_name = "F", num_args = 1.., required_unless_present = "from_log", conflicts_with = "from_log")]
-    events: Vec<PathBuf>,
+pub(super) struct Source {
     /// Format of the events
     #[arg(long, default_value = "canonical")]
     format: String,
     /// What the format has to know about its source (TOML, the keys of [[bindings]])
     #[arg(long, value_name = "F")]
     binding: Option<PathBuf>,
-    /// Users (CSV or JSONL, also .gz, .zst)
-    #[arg(long, value_name = "F")]
-    users: Option<PathBuf>,
-    /// Clients
-    #[arg(long, value_name = "F")]
-    clients: Option<PathBuf>,
-    /// Orders
-    #[arg(long, value_name = "F")]
-    orders: Option<PathBuf>,
+    #[command(flatten)]
+    reference: known::Reference,
     /// Configuration
     #[arg(long, value_name = "F")]
     config: Option<PathBuf>,
+}
+
+impl Source {
+    /// The configuration with these and other flags.
+    pub(super) fn config(&self, others: Flags) -> Result<Config, Usage> {
+        let Flags { users, clients, orders, .. } = self.reference.flags();
+        known::config(self.config.as_deref(), &Flags { users, clients, orders, ..others }).map_err(|m| Usage(m.to_string()))
+    }
+}
+
+/// Flags of `filin replay`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Events, also .gz and .zst; `-` is standard input
+    #[arg(long, value_name = "F", num_args = 1.., required_unless_present = "from_log", conflicts_with = "from_log")]
+    events: Vec<PathBuf>,
+    #[command(flatten)]
+    source: Source,
     /// Alerts per 100 manager-days when nothing is wrong, or so many a week, as in 5/week
     #[arg(long, value_name = "B")]
     budget: Option<Budget>,
@@ -108,16 +116,8 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let flags = Flags {
-        data: args.data.clone(),
-        users: args.users.clone(),
-        clients: args.clients.clone(),
-        orders: args.orders.clone(),
-        budget: args.budget,
-        prior: args.prior.clone(),
-        ..Flags::default()
-    };
-    let config = known::config(args.config.as_deref(), &flags).map_err(|m| Usage(m.to_string()))?;
+    let flags = Flags { data: args.data.clone(), budget: args.budget, prior: args.prior.clone(), ..Flags::default() };
+    let config = args.source.config(flags)?;
     if args.from_log { from_log(&args, &config) } else { from_files(&args, &config) }
 }
 
@@ -127,7 +127,6 @@ struct Output {
     signals: Option<Box<dyn Write>>,
     from: Option<Timestamp>,
     until: Option<Timestamp>,
-    others: Option<Others>,
     /// (tenant, manager, control) → alerts opened, versions, greatest bits.
     table: BTreeMap<(String, String, String), (u64, u64, u64)>,
 }
@@ -142,7 +141,6 @@ impl Output {
             signals: args.signals.as_deref().map(create).transpose()?,
             from: time(&args.from, "--from")?,
             until: time(&args.until, "--until")?,
-            others: None,
             table: BTreeMap::new(),
         })
     }
@@ -167,7 +165,8 @@ impl Output {
         if self.within(s.time) { line(self.signals.as_mut(), s) } else { Ok(()) }
     }
 
-    fn close(mut self, json: bool) -> anyhow::Result<()> {
+    /// Prints the closing table, and what other budgets would have given.
+    fn close(mut self, json: bool, others: &Others) -> anyhow::Result<()> {
         for out in [&mut self.alerts, &mut self.signals].into_iter().flatten() {
             out.flush()?;
         }
@@ -181,14 +180,14 @@ impl Output {
                     serde_json::json!({"tenant": tenant, "manager": manager, "control": control, "alerts": alerts, "versions": versions, "bits": bits})
                 })
                 .collect();
-            let budgets = self.others.filter(|o| !o.is_empty());
-            let whole = budgets.map_or_else(|| serde_json::json!(rows), |o| serde_json::json!({"alerts": rows, "budgets": o.rows()}));
+            let whole =
+                if others.is_empty() { serde_json::json!(rows) } else { serde_json::json!({"alerts": rows, "budgets": others.rows()}) };
             writeln!(out, "{}", serde_json::to_string_pretty(&whole)?)?;
             return Ok(());
         }
         if rows.is_empty() {
             writeln!(out, "no alerts")?;
-            return Ok(self.others.map_or(Ok(()), |o| o.print(&mut out))?);
+            return Ok(others.print(&mut out)?);
         }
         let wide = |pick: fn(&(String, String, String)) -> &str, head: &str| {
             rows.iter().map(|r| pick(&r.0).chars().count()).max().unwrap_or(0).max(head.len())
@@ -202,7 +201,7 @@ impl Output {
                 format!("{}.{:03}", bits / 1000, bits % 1000)
             )?;
         }
-        Ok(self.others.map_or(Ok(()), |o| o.print(&mut out))?)
+        Ok(others.print(&mut out)?)
     }
 }
 
@@ -233,24 +232,22 @@ pub(super) fn bar(length: Option<u64>, what: &'static str, bytes: bool) -> Progr
 }
 
 fn from_files(args: &Args, config: &Config) -> anyhow::Result<ExitCode> {
-    let adapter = adapter_of(&args.format, args.binding.as_deref())?;
     let output = Output::open(args)?;
-    let Given { events, rows, prefix } = given(&args.events, &adapter, config, !args.as_delivered)?;
+    let Given { events, rows, prefix } = given(&args.events, &args.source, config, !args.as_delivered)?;
     let budgets = other_budgets(args, config);
     let (policies, bar) = (policies(config)?, bar(Some(events.len() as u64), "scoring", false));
     let mut heard = Heard { output, bar, others: Others::new(&budgets), failed: None };
     let ask = replay::Ask { policies: &policies, actor_prefix: &prefix, features: args.features.is_some(), budgets: &budgets };
     let tenants = replay::score(events, rows, &ask, &mut heard);
-    let Heard { mut output, bar, others, failed } = heard;
+    let Heard { output, bar, others, failed } = heard;
     bar.finish_and_clear();
     if let Some(e) = failed {
         return Err(e).context("cannot write the output");
     }
-    output.others = Some(others);
     if let Some(path) = &args.features {
         features(path, tenants).with_context(|| format!("cannot write {}", path.display()))?;
     }
-    output.close(args.json)?;
+    output.close(args.json, &others)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -263,7 +260,8 @@ pub(super) struct Given {
 }
 
 /// Reads reference data and events; what was not used is said.
-pub(super) fn given(paths: &[PathBuf], adapter: &Adapter, config: &Config, sorted: bool) -> anyhow::Result<Given> {
+pub(super) fn given(paths: &[PathBuf], source: &Source, config: &Config, sorted: bool) -> anyhow::Result<Given> {
+    let adapter = adapter_of(source)?;
     let prefix = adapter.binding().actor_prefix.clone().unwrap_or_default();
     let mut rows = Rows::default();
     let places = [("users", &config.reference.users), ("clients", &config.reference.clients), ("orders", &config.reference.orders)];
@@ -362,13 +360,13 @@ fn features(path: &Path, tenants: BTreeMap<String, Tenant>) -> anyhow::Result<()
     Ok(out.flush()?)
 }
 
-pub(super) fn adapter_of(format: &str, binding_file: Option<&Path>) -> anyhow::Result<Adapter> {
+fn adapter_of(source: &Source) -> anyhow::Result<Adapter> {
     let mut binding = serde_json::Map::new();
-    if let Some(path) = binding_file {
+    if let Some(path) = &source.binding {
         let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
         binding = toml::from_str(&text).map_err(|e| Usage(format!("{}: {e}", path.display())))?;
     }
-    binding.entry("format").or_insert_with(|| format.into());
+    binding.entry("format").or_insert_with(|| source.format.clone().into());
     let read = adapter::Binding::read(&binding.into()).and_then(Adapter::open);
     Ok(read.map_err(|e| Usage(e.to_string()))?)
 }
@@ -389,7 +387,7 @@ fn from_log(args: &Args, config: &Config) -> anyhow::Result<ExitCode> {
             done
         })
         .and_then(|equal| {
-            output.close(args.json)?;
+            output.close(args.json, &Others::default())?;
             Ok(if equal { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         })
 }

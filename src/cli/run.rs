@@ -35,15 +35,8 @@ pub(super) struct Args {
     /// Address of the embedded ClickHouse [default: 127.0.0.1:8123]
     #[arg(long, value_name = "A")]
     clickhouse_listen: Option<String>,
-    /// Users (CSV or JSONL, also .gz, .zst)
-    #[arg(long, value_name = "F")]
-    users: Option<PathBuf>,
-    /// Clients
-    #[arg(long, value_name = "F")]
-    clients: Option<PathBuf>,
-    /// Orders
-    #[arg(long, value_name = "F")]
-    orders: Option<PathBuf>,
+    #[command(flatten)]
+    reference: known::Reference,
     /// Take only these parts of the work (normalise, score, web); needs Kafka and a ClickHouse server
     #[arg(long, value_name = "R", value_delimiter = ',')]
     role: Vec<String>,
@@ -55,11 +48,8 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         data: args.data,
         listen: args.listen,
         clickhouse_listen: args.clickhouse_listen,
-        users: args.users,
-        clients: args.clients,
-        orders: args.orders,
         roles: args.role,
-        ..Flags::default()
+        ..args.reference.flags()
     };
     let config = known::config(args.config.as_deref(), &flags).map_err(|mistakes| Usage(mistakes.to_string()))?;
     logging::start(logging::Style::detect(), config::log_filter().as_deref()).map_err(|e| Usage(format!("FILIN_LOG: {e}")))?;

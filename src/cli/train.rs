@@ -4,10 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Context as _;
 
-use super::{
-    Usage, known,
-    replay::{self, Given},
-};
+use super::replay::{self, Given, Source};
 use crate::{
     engine::{Effect, Tenant, prior::Prior},
     event::Enriched,
@@ -25,24 +22,8 @@ pub(super) struct Args {
     /// Events of a history of two months or more, also .gz and .zst; `-` is standard input
     #[arg(long, value_name = "F", num_args = 1.., required_unless_present = "merge", conflicts_with = "merge")]
     events: Vec<PathBuf>,
-    /// Format of the events
-    #[arg(long, default_value = "canonical")]
-    format: String,
-    /// What the format has to know about its source (TOML, the keys of [[bindings]])
-    #[arg(long, value_name = "F")]
-    binding: Option<PathBuf>,
-    /// Users (CSV or JSONL, also .gz, .zst)
-    #[arg(long, value_name = "F")]
-    users: Option<PathBuf>,
-    /// Clients
-    #[arg(long, value_name = "F")]
-    clients: Option<PathBuf>,
-    /// Orders
-    #[arg(long, value_name = "F")]
-    orders: Option<PathBuf>,
-    /// Configuration
-    #[arg(long, value_name = "F")]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    source: Source,
     /// Instead of a history: priors to be put together
     #[arg(long, value_name = "F", num_args = 1..)]
     merge: Vec<PathBuf>,
@@ -79,16 +60,8 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 /// One prior per tenant of the history, fitted from nothing.
 fn fitted(args: &Args) -> anyhow::Result<Vec<Prior>> {
-    let flags = Flags {
-        users: args.users.clone(),
-        clients: args.clients.clone(),
-        orders: args.orders.clone(),
-        prior: Some("none".to_owned()),
-        ..Flags::default()
-    };
-    let config = known::config(args.config.as_deref(), &flags).map_err(|m| Usage(m.to_string()))?;
-    let adapter = replay::adapter_of(&args.format, args.binding.as_deref())?;
-    let Given { events, rows, prefix } = replay::given(&args.events, &adapter, &config, true)?;
+    let config = args.source.config(Flags { prior: Some("none".to_owned()), ..Flags::default() })?;
+    let Given { events, rows, prefix } = replay::given(&args.events, &args.source, &config, true)?;
     let policies = policies(&config)?;
     let bar = replay::bar(Some(events.len() as u64), "learning", false);
     let ask = Ask { policies: &policies, actor_prefix: &prefix, features: false, budgets: &[] };

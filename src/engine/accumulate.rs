@@ -14,7 +14,7 @@ use super::{
     manager::Baseline,
     math::{ln_1p, number},
     people::{People, Person},
-    places::{Network, without_versions},
+    places::Spot,
     relation,
     rule::Rule,
     sketch::Known,
@@ -93,8 +93,9 @@ pub(super) fn accumulate(day: &mut Day, base: &mut Baseline, now: &Moment<'_>, c
     } else if event.action == Action::Login {
         day.x[Detector::Authfail as usize] += 1.0;
     }
-    if let Some(place) = event.client.as_ref().filter(|_| ok) {
-        let returned = day.places.meet(place, event.time.millis());
+    let spot = event.client.as_ref().map(Spot::of);
+    if let Some(spot) = spot.as_ref().filter(|_| ok) {
+        let returned = day.places.meet(spot, event.time.millis());
         day.x[Detector::TwoPlaces as usize] += if returned { 1.0 } else { 0.0 };
     }
     let sp = hour(day, base, now.local_ms, company).sp;
@@ -104,7 +105,7 @@ pub(super) fn accumulate(day: &mut Day, base: &mut Baseline, now: &Moment<'_>, c
     if ok && goes_out(event.action) {
         day.x[Detector::OffOut as usize] += sp * ln_1p(rec);
     }
-    news(day, base, event, company);
+    news(day, base, event, spot, company);
     rules(day, now, company.terms);
     count(day, event);
     let mut changed = Set::default();
@@ -238,7 +239,7 @@ fn hour(day: &mut Day, base: &mut Baseline, local_ms: i64, company: &mut Company
 }
 
 /// New networks, countries, programs, devices; new kinds of action and query.
-fn news(day: &mut Day, base: &mut Baseline, event: &Event, company: &mut Company<'_>) {
+fn news(day: &mut Day, base: &mut Baseline, event: &Event, spot: Option<Spot<'_>>, company: &mut Company<'_>) {
     let ok = event.ok();
     let asker = Asker { me: company.me, team: day.team() };
     let mut meet = |a: Attribute, value: &[u8], show: &dyn Fn() -> String| {
@@ -261,8 +262,8 @@ fn news(day: &mut Day, base: &mut Baseline, event: &Event, company: &mut Company
             company.everybody.used(hash, day.date);
         }
     };
-    if let Some(place) = &event.client {
-        context(place, &mut meet);
+    if let Some((place, spot)) = event.client.as_ref().zip(spot) {
+        context(place, &spot, &mut meet);
     }
     if ok {
         let channel = event.channel.map_or("", Channel::as_str);
@@ -283,10 +284,8 @@ fn news(day: &mut Day, base: &mut Baseline, event: &Event, company: &mut Company
 }
 
 /// Software and place.
-fn context(place: &Place, meet: &mut impl FnMut(Attribute, &[u8], &dyn Fn() -> String)) {
-    let text = |t: &'_ Option<String>| t.clone().filter(|t| !t.is_empty());
-    if let Some(ip) = place.ip.as_deref().and_then(|ip| ip.parse().ok()) {
-        let network = Network::of(ip);
+fn context(place: &Place, spot: &Spot<'_>, meet: &mut impl FnMut(Attribute, &[u8], &dyn Fn() -> String)) {
+    if let Some(network) = &spot.network {
         meet(Attribute::Network, &network.bytes(), &|| network.to_string());
     }
     if let Some(country) = place.country.as_deref().filter(|c| !c.is_empty()) {
@@ -295,12 +294,11 @@ fn context(place: &Place, meet: &mut impl FnMut(Attribute, &[u8], &dyn Fn() -> S
     if let Some(asn) = place.asn {
         meet(Attribute::Asn, &asn.to_le_bytes(), &|| asn.to_string());
     }
-    if let Some(agent) = place.user_agent.as_deref().filter(|a| !a.is_empty()) {
-        let agent = without_versions(agent);
+    if let Some(agent) = &spot.agent {
         meet(Attribute::Agent, agent.as_bytes(), &|| agent.to_string());
     }
-    if let Some(device) = text(&place.device) {
-        meet(Attribute::Device, device.as_bytes(), &|| device.clone());
+    if let Some(device) = spot.device {
+        meet(Attribute::Device, device.as_bytes(), &|| device.to_owned());
     }
 }
 

@@ -7,19 +7,21 @@ use uuid::Uuid;
 use super::{
     AlertVersion, Contribution, Severity, Signal, Subject, SubjectKind,
     accumulate::Moment,
+    budget::Week,
     calendar::{Calendar, hour_of_week},
     control,
     day::Day,
     detector::{self, DETECTORS, FAMILIES, HURDLE, RULE, SHARE, is_drift},
     episode::Claim,
     explain::{self, Detector, Facts, Family, Finding, Usual},
-    manager::{Baseline, Episode},
+    manager::{Baseline, Episode, Expected},
     math::{count, number},
     people::Person,
     rollup::known,
     rule::{Rule, Rules},
     score::millibits,
     team::Teams,
+    terms::Terms,
     windows::Windows,
 };
 use crate::event::{Date, Timestamp, Work};
@@ -46,22 +48,16 @@ pub(super) struct Found<'a> {
     pub(super) prior: Option<&'a str>,
 }
 
-/// What an alert says of the others.
-pub(super) struct Company<'a> {
+/// What an alert says of the firm around the manager.
+pub(super) struct Firm<'a> {
     pub(super) teams: &'a Teams,
     /// Clients that anybody touched.
     pub(super) windows: &'a Windows,
-    /// Alerts per 100 manager-days.
-    pub(super) budget: f64,
-    /// Records in one answer that are an alert by themselves.
-    pub(super) top_records: f64,
+    pub(super) week: &'a Week,
+    pub(super) terms: &'a Terms,
 }
 
-impl Company<'_> {
-    fn team_share(&self, day: &Day) -> Option<f64> {
-        self.teams.known_day(day.date, day.team())?.share_of_others(day.x[SHARE], day.clients())
-    }
-
+impl Firm<'_> {
     /// Distinct clients of the last 90 days, the person's and everybody's; none before there are enough to be told.
     fn quarter(&self, date: Date, base: &Baseline) -> Option<(u64, u64)> {
         let all = self.windows.quarter(date);
@@ -233,14 +229,14 @@ impl Found<'_> {
     }
 
     /// What holds for the whole manager-day, for the sentences.
-    pub(super) fn facts(&self, calendar: &Calendar, shared: &Company<'_>) -> Facts {
+    pub(super) fn facts(&self, calendar: &Calendar, firm: &Firm<'_>) -> Facts {
         let (now, day, base) = (self.now, self.day, self.base);
         let t = now.event.time;
         let Person { zone, notice_at, terminated_at, .. } = now.person;
         let (zone, leaving) = (calendar.zone_of(*zone), now.person.leaving(t));
         let rules = day.rules.and(self.rules);
         let hour = hour_of_week(now.local_ms);
-        let unrelated = day.x[Detector::Unrel as usize];
+        let team = firm.teams.known_day(day.date, day.team());
         Facts {
             zone: zone.clone(),
             local: zone.clock(t),
@@ -250,34 +246,39 @@ impl Found<'_> {
             clients: count(day.clients()),
             clients_related: day.related,
             unrelated_key: day.unrelated_key,
-            team_unrelated: shared.teams.known_day(day.date, day.team()).and_then(|team| team.unrelated_of_others(unrelated)),
+            team_unrelated: team.and_then(|team| team.unrelated_of_others(day.x[Detector::Unrel as usize])),
             few_clients: base.expected().is_some_and(|e| e.hurdle.at(Detector::Distinct as usize, 0.0) > day.clients()),
-            team_share: shared.team_share(day),
+            team_share: team.and_then(|team| team.share_of_others(day.x[SHARE], day.clients())),
             new_values: day.news.shown(),
             drift_days: base.drift.days(),
             drift: std::array::from_fn(|j| self.drift(j)),
             baseline_days: base.hurdle.days(),
-            quarter: shared.quarter(day.date, base),
-            budget: shared.budget,
+            quarter: firm.quarter(day.date, base),
+            budget: firm.week.rate(firm.terms.budget),
             notice_at: notice_at.filter(|at| *at <= t),
             // Once notice is given or access has ended, the end of access is no secret.
             terminated_at: terminated_at.filter(|_| leaving),
             absent: now.enriched.enrich.work == Some(Work::Absent),
             substitute: day.substitute,
             address: day.denied.as_deref().map(str::to_owned),
-            top_answer: (rules.iter().any(|r| r == Rule::TopExport)).then(|| (day.largest, count(shared.top_records))),
+            top_answer: (rules.iter().any(|r| r == Rule::TopExport)).then(|| (day.largest, count(firm.terms.top_records))),
             other_rules: rules.iter().filter(|r| Some(*r) != rules.strongest()).map(|r| r.id().to_owned()).collect(),
         }
     }
 
     fn usual(&self, k: usize) -> Option<Usual> {
-        let expected = self.base.expected()?;
-        if k == SHARE {
-            let (mid, role) = (expected.share.share, expected.share.peer);
-            return Some(Usual { mid, low: mid, high: mid, role, share: 1.0 });
+        let Expected { hurdle, share, .. } = self.base.expected()?;
+        match k {
+            SHARE => Some(Usual { mid: share.share, low: share.share, high: share.share, role: share.peer, share: 1.0 }),
+            k if k < HURDLE => Some(Usual {
+                mid: hurdle.at(k, 0.0),
+                low: hurdle.at(k, -RANGE),
+                high: hurdle.at(k, RANGE),
+                role: hurdle.of_peers(k),
+                share: hurdle.share[k],
+            }),
+            _ => None,
         }
-        let e = Some(&expected.hurdle).filter(|_| k < HURDLE)?;
-        Some(Usual { mid: e.at(k, 0.0), low: e.at(k, -RANGE), high: e.at(k, RANGE), role: e.of_peers(k), share: e.share[k] })
     }
 }
 

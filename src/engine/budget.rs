@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::math::{floor_index, ln, number};
 use crate::event::{Budget, Date};
 
+/// Dates before a tenant's thresholds rest on its own past.
+pub const YOUNG_DATES: i32 = 28;
+
 /// How many manager-days the last closed dates had: what a budget per week is worth.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Week(BTreeMap<Date, u32>);
@@ -76,7 +79,7 @@ impl Calibration {
         for (bin, n) in self.0.iter().filter(|(date, _)| date.0 > since).flat_map(|(_, day)| day) {
             counts[usize::from(*bin)] += u64::from(*n);
         }
-        three(budget, |b| if index < 28 { uncalibrated(b) } else { carried(&counts, b) })
+        three(budget, |b| if index < YOUNG_DATES { uncalibrated(b) } else { carried(&counts, b) })
     }
 }
 

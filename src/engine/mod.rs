@@ -49,6 +49,7 @@ mod tests;
 mod trace;
 mod windows;
 
+pub use budget::YOUNG_DATES;
 pub use effect::{AlertVersion, Contribution, Effect, Lateness, ManagerDay, ManagerHour, Severity, Signal, Subject, SubjectKind, Text};
 pub use record::{ControlPolicy, LOG_VERSION, LogLine, Policy, Record, Tick, Verdict, VerdictKind};
 pub use tenant::Tenant;

@@ -24,15 +24,32 @@ struct Known {
     last: i64,
 }
 
+/// What an event says of its place; empty texts say nothing.
+pub(super) struct Spot<'a> {
+    pub(super) network: Option<Network>,
+    /// The program, without its versions.
+    pub(super) agent: Option<Cow<'a, str>>,
+    pub(super) device: Option<&'a str>,
+}
+
+impl<'a> Spot<'a> {
+    pub(super) fn of(place: &'a Place) -> Self {
+        let said = |text: &'a Option<String>| text.as_deref().filter(|t| !t.is_empty());
+        Self {
+            network: place.ip.as_deref().and_then(|ip| ip.parse().ok()).map(Network::of),
+            agent: said(&place.user_agent).map(without_versions),
+            device: said(&place.device),
+        }
+    }
+}
+
 impl Places {
     /// Notes where an event came from; true when that is a return, within half an hour, from a place of which both network and
     /// software differ. A telephone besides a computer does that too; how often is for the baseline to say.
-    pub(super) fn meet(&mut self, place: &Place, t: i64) -> bool {
-        let Some(network) = place.ip.as_deref().and_then(|ip| ip.parse().ok()) else { return false };
-        let said = |text: &Option<String>| text.clone().filter(|t| !t.is_empty());
-        let agent = place.user_agent.as_deref().filter(|a| !a.is_empty()).map(|a| without_versions(a).into_owned());
-        let Some(software) = said(&place.device).or(agent) else { return false };
-        let (network, software) = (short(&Network::of(network).bytes()), short(software.as_bytes()));
+    pub(super) fn meet(&mut self, spot: &Spot<'_>, t: i64) -> bool {
+        let Some(network) = &spot.network else { return false };
+        let Some(software) = spot.device.or(spot.agent.as_deref()) else { return false };
+        let (network, software) = (short(&network.bytes()), short(software.as_bytes()));
         let before = self.0.last().copied();
         let known = self.0.iter().position(|k| (k.network, k.software) == (network, software)).map(|i| self.0.remove(i));
         if self.0.len() >= REMEMBERED {
@@ -49,7 +66,7 @@ fn short(bytes: &[u8]) -> u32 {
 }
 
 /// A program without digits and dots: an update is no other program.
-pub(super) fn without_versions(agent: &str) -> Cow<'_, str> {
+fn without_versions(agent: &str) -> Cow<'_, str> {
     let versions = |c: char| c.is_ascii_digit() || c == '.';
     if agent.contains(versions) { agent.chars().filter(|c| !versions(*c)).collect::<String>().into() } else { agent.into() }
 }
@@ -61,7 +78,7 @@ pub(super) enum Network {
 }
 
 impl Network {
-    pub(super) fn of(ip: IpAddr) -> Self {
+    fn of(ip: IpAddr) -> Self {
         // A v4 address may come in v6 clothes from a dual-stack listener.
         match ip.to_canonical() {
             IpAddr::V4(ip) => {
@@ -108,7 +125,7 @@ mod tests {
         let (office, home) = (at("198.51.100.7", "Chrome/130"), at("203.0.113.9", "Firefox/128"));
         let returns = |steps: &[(&Place, i64)]| {
             let mut places = Places::default();
-            steps.iter().filter(|(place, t)| places.meet(place, t * MINUTE)).count()
+            steps.iter().filter(|(place, t)| places.meet(&Spot::of(place), t * MINUTE)).count()
         };
         assert_eq!(returns(&[(&office, 0), (&home, 5), (&office, 10), (&home, 15), (&office, 20)]), 3);
         assert_eq!(returns(&[(&office, 0), (&office, 5), (&home, 60), (&home, 70)]), 0, "went home");
@@ -122,7 +139,7 @@ mod tests {
     fn few_places_are_remembered() {
         let mut places = Places::default();
         for i in 0..100 {
-            places.meet(&at(&format!("10.0.{i}.1"), &format!("program {}", char::from(b'a' + i % 26))), 0);
+            places.meet(&Spot::of(&at(&format!("10.0.{i}.1"), &format!("program {}", char::from(b'a' + i % 26)))), 0);
         }
         assert_eq!(places.0.len(), REMEMBERED);
     }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Effect, Lateness, ManagerDay, ManagerHour, Policy, Record, Trace, Verdict, VerdictKind,
     accumulate::{Company, Moment, Priors, accumulate, rules},
-    alert::{self, Case, Found},
+    alert::{Case, Firm, Found},
     baseline::novelty::Everybody,
     budget::{Week, young},
     calendar::{Calendar, manager_day},
@@ -298,8 +298,7 @@ impl Tenant {
         let calendar = &mut self.calendar;
         let claim = found.claim(&case, severity);
         if let Some((episode, notify)) = claim.file(episodes, || calendar.end(claim.date), || found.alert_id(false)) {
-            let company = alert::Company { teams, windows, budget: week.rate(self.terms.budget), top_records: self.terms.top_records };
-            let facts = found.facts(calendar, &company);
+            let facts = found.facts(calendar, &Firm { teams, windows, week, terms: &self.terms });
             effects.push(Effect::Alert(Box::new(found.version(&case, &episode, notify, &facts))));
             if case.names(Family::Drip) {
                 day.told |= day.drifts();
@@ -337,10 +336,7 @@ impl Tenant {
         let claim = found.claim(&case, severity);
         if let Some((episode, notify)) = claim.file(&mut Vec::new(), || claim.time, || found.alert_id(true)) {
             let Shared { teams, windows, week, .. } = &self.shared;
-            let facts = found.facts(
-                &self.calendar,
-                &alert::Company { teams, windows, budget: week.rate(self.terms.budget), top_records: self.terms.top_records },
-            );
+            let facts = found.facts(&self.calendar, &Firm { teams, windows, week, terms: &self.terms });
             effects.push(Effect::Alert(Box::new(found.version(&case, &episode, notify, &facts))));
         }
     }

@@ -27,6 +27,8 @@ use rand_xoshiro::{
     rand_core::{RngCore, SeedableRng},
 };
 
+use crate::engine::peers::Profile;
+
 /// People in a group, at least: fewer say little about what is usual.
 pub const LEAST_SIZE: usize = 5;
 /// Learned days behind whoever takes part.
@@ -49,24 +51,11 @@ const HABIT: f64 = 0.05;
 const LEAST_SPREAD: f64 = 1e-6;
 const SEED: u64 = 4;
 
-/// A manager as clustering sees them.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Member {
-    /// Who; no two members share it.
-    pub id: String,
-    /// Their role; empty or `unknown`: missing.
-    pub role: String,
-    /// Mean of ln(1 + x) per detector, days without it counted as 0. What is missing at the end is 0 as well.
-    pub vector: Vec<f64>,
-    /// Learned days behind it.
-    pub days: f64,
-}
-
 /// Peer groups: manager id to group name (`role~1`, `role~2` …; `~1` … where the role is missing), given those of the week before.
 ///
 /// Only of managers whose role is missing or plainly mixed; whoever is not in it stays with the role. Left out as well: members of
 /// fewer than five learned days, or with a number that is not finite.
-pub fn fit(members: &[Member], before: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+pub fn fit(members: &[Profile], before: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     alone(|| by_role(members).into_iter().flat_map(|(role, members)| fit_role(role, &members, before)).collect())
 }
 
@@ -79,7 +68,7 @@ fn alone<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     }
 }
 
-fn fit_role(role: &str, members: &[&Member], before: &BTreeMap<String, String>) -> Vec<(String, String)> {
+fn fit_role(role: &str, members: &[&Profile], before: &BTreeMap<String, String>) -> Vec<(String, String)> {
     let former: Vec<Option<u32>> = members.iter().map(|m| number(role, before.get(&m.id)?)).collect();
     let Some(cluster_of) = clusters(members, how_many(&former)) else { return Vec::new() };
     let numbers = numbers(&cluster_of, &former);
@@ -87,8 +76,8 @@ fn fit_role(role: &str, members: &[&Member], before: &BTreeMap<String, String>) 
 }
 
 /// Who takes part, by role and in the order of their ids.
-fn by_role(members: &[Member]) -> BTreeMap<&str, Vec<&Member>> {
-    let mut roles: BTreeMap<&str, Vec<&Member>> = BTreeMap::new();
+fn by_role(members: &[Profile]) -> BTreeMap<&str, Vec<&Profile>> {
+    let mut roles: BTreeMap<&str, Vec<&Profile>> = BTreeMap::new();
     for member in members.iter().filter(|m| m.days >= LEAST_DAYS && m.vector.iter().all(|v| v.is_finite())) {
         let role = if member.role == "unknown" { "" } else { &member.role };
         roles.entry(role).or_default().push(member);
@@ -110,7 +99,7 @@ fn how_many(former: &[Option<u32>]) -> usize {
 }
 
 /// Which cluster each member belongs to; nothing if they are one.
-fn clusters(members: &[&Member], n_former: usize) -> Option<Vec<usize>> {
+fn clusters(members: &[&Profile], n_former: usize) -> Option<Vec<usize>> {
     let points = standardised(members);
     let judged = judged(&points);
     let split = Split::best(&judged, n_former)?;
@@ -118,7 +107,7 @@ fn clusters(members: &[&Member], n_former: usize) -> Option<Vec<usize>> {
 }
 
 /// `(n_members, n_columns)`, each column with mean 0 and variance 1; without those that are the same for all.
-fn standardised(members: &[&Member]) -> Array2<f64> {
+fn standardised(members: &[&Profile]) -> Array2<f64> {
     let width = members.iter().map(|m| m.vector.len()).max().unwrap_or(0);
     let raw = Array2::from_shape_fn((members.len(), width), |(i, k)| members[i].vector.get(k).copied().unwrap_or(0.0));
     let mut points = Array2::zeros((members.len(), 0));

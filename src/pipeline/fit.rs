@@ -1,26 +1,23 @@
 //! Peer groups: when they are due, from what a tenant's people usually do (linfa), as a record for its log.
 
 use crate::{
-    engine::{Record, Tenant, peers::Fit},
-    event::Date,
-    model::groups::{self, Member},
+    engine::{
+        Record, Tenant,
+        peers::{Fit, Profile},
+    },
+    model::groups,
 };
 
 /// What a fit is made from; none while none is due.
 pub(super) struct Due {
-    /// The date as of which it is due.
-    pub(super) as_of: Date,
-    members: Vec<Member>,
+    members: Vec<Profile>,
     before: std::collections::BTreeMap<String, String>,
 }
 
 impl Due {
     /// Takes what is needed, so that the fit can be made elsewhere.
     pub(super) fn of(tenant: &Tenant) -> Option<Self> {
-        tenant.fit_due().map(|as_of| {
-            let member = |p: crate::engine::peers::Profile| Member { id: p.id, role: p.role, vector: p.vector, days: p.days };
-            Self { as_of, members: tenant.profiles().into_iter().map(member).collect(), before: tenant.groups() }
-        })
+        tenant.fit_due().map(|_| Self { members: tenant.profiles(), before: tenant.groups() })
     }
 
     /// The fit.

@@ -224,12 +224,12 @@ impl Scorer {
     /// Fits peer groups where that is due. The result goes through the log, so that whoever replays it needs no fit.
     async fn fit(&mut self) -> Result<(), Error> {
         let tenants = self.partitions.values().flat_map(|p| &p.tenants);
-        let due: Vec<(String, Due)> = tenants.filter_map(|(name, tenant)| Some((name.clone(), Due::of(tenant)?))).collect();
-        for (name, due) in due {
-            let as_of = due.as_of;
-            if self.fitted.get(&name) == Some(&as_of) {
-                continue;
-            }
+        let open = |(name, tenant): (&String, &Tenant)| {
+            let as_of = tenant.fit_due().filter(|date| self.fitted.get(name) != Some(date))?;
+            Some((name.clone(), as_of, Due::of(tenant)?))
+        };
+        let due: Vec<(String, Date, Due)> = tenants.filter_map(open).collect();
+        for (name, as_of, due) in due {
             let Ok(record) = tokio::task::spawn_blocking(|| due.record()).await else { continue };
             self.ingestor.note(&name, record).await?;
             self.fitted.insert(name, as_of);

@@ -16,6 +16,7 @@ use crate::{
 type Opened = BTreeSet<(String, String, Timestamp)>;
 
 /// The alerts of the budget in force and of others.
+#[derive(Default)]
 pub(super) struct Others {
     own: Opened,
     others: Vec<(Budget, Opened)>,

@@ -11,7 +11,7 @@ use super::{
 };
 
 /// Per tenant day the past weighs this much less.
-const FADE: f64 = 0.97;
+pub(super) const FADE: f64 = 0.97;
 
 /// N, then per hurdle detector N1, W, mean and variance; the slow series.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -6,12 +6,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::super::math::{ln, stored};
+use super::{
+    super::math::{ln, stored},
+    pool,
+};
 
 /// Per learned day the past weighs this much less.
 const FADE: f64 = 0.985;
-/// Per tenant day a pool's past weighs this much less.
-const POOL_FADE: f64 = 0.97;
 /// The peers' share counts for so many clients, their dispersion for so many days.
 const CLIENTS: f64 = 60.0;
 const DAYS: f64 = 8.0;
@@ -140,7 +141,7 @@ impl Pool {
     /// Learns the manager-days of one tenant day.
     pub(crate) fn learn<'a>(&mut self, days: impl Iterator<Item = &'a Learned>) {
         for v in [&mut self.n, &mut self.k, &mut self.days] {
-            *v *= POOL_FADE;
+            *v *= pool::FADE;
         }
         for l in days {
             self.n += l.n;

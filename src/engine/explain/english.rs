@@ -361,11 +361,10 @@ fn rule(f: &Finding, facts: &Facts) -> String {
             Some(address) => format!("Came from {address}, which is not on the list of allowed addresses"),
             None => "Came from an address that is not on the list of allowed addresses".to_owned(),
         },
-        "bulk_export" if facts.top_answer.is_some() => {
-            let (n, top) = facts.top_answer.unwrap_or_default();
-            format!("One answer of {}; from {} on that is an alert by itself", records(&EN.whole(n)), EN.whole(top).text)
-        }
-        other => title(other, EN),
+        other => match facts.top_answer.filter(|_| other == "bulk_export") {
+            Some((n, top)) => format!("One answer of {}; from {} on that is an alert by itself", records(&EN.whole(n)), EN.whole(top).text),
+            None => title(other, EN),
+        },
     };
     let others: Vec<String> = facts.other_rules.iter().map(|r| lower(&title(r, EN))).filter(|t| !t.is_empty()).collect();
     let others = if others.is_empty() { String::new() } else { format!("; also {}", joined(&others, "and")) };

@@ -399,12 +399,13 @@ fn rule(f: &Finding, facts: &Facts) -> String {
             Some(address) => format!("Обращение с адреса {address}, которого нет в списке разрешённых"),
             None => "Обращение с адреса, которого нет в списке разрешённых".to_owned(),
         },
-        "bulk_export" if facts.top_answer.is_some() => {
-            let (n, top) = facts.top_answer.unwrap_or_default();
-            let size = with(&RU.whole(n), RECORDS);
-            format!("Сразу {size} в одном ответе; начиная с {} это оповещение само по себе", RU.whole(top).text)
-        }
-        other => title(other, RU),
+        other => match facts.top_answer.filter(|_| other == "bulk_export") {
+            Some((n, top)) => {
+                let size = with(&RU.whole(n), RECORDS);
+                format!("Сразу {size} в одном ответе; начиная с {} это оповещение само по себе", RU.whole(top).text)
+            }
+            None => title(other, RU),
+        },
     };
     let others: Vec<String> = facts.other_rules.iter().map(|r| lower(&title(r, RU))).filter(|t| !t.is_empty()).collect();
     let others = if others.is_empty() { String::new() } else { format!("; также {}", joined(&others, "и")) };

@@ -7,12 +7,11 @@ use serde::Serialize;
 use super::share::{Share, share, size};
 use crate::{
     directory::Zone,
+    engine::YOUNG_DATES,
     event::Date,
     model::label::{Kind, Label, Meta},
 };
 
-/// The engine's thresholds rest on its own past from the 29th date on (`engine::budget`); before, evidence promises nothing.
-const YOUNG_DATES: i32 = 28;
 /// Once in so many manager-days.
 const LEVELS: [u32; 3] = [20, 100, 500];
 /// Hard rules are certain, not improbable.
@@ -91,6 +90,7 @@ impl Level {
 
 pub(super) fn calibration(days: &Days, labels: &[Label], meta: &Meta, from_day: u32) -> Calibration {
     let first = days.rows.iter().map(|d| d.date).min().unwrap_or(meta.start);
+    // Before thresholds rest on the tenant's own past, evidence promises nothing.
     let from = Date(first.0.saturating_add(YOUNG_DATES)).max(meta.date(from_day));
     let attacked = attacked(labels);
     let quiet = |d: &&Day| !attacked.get(d.manager.as_str()).is_some_and(|spans| spans.iter().any(|(a, b)| (*a..=*b).contains(&d.date)));

@@ -5,13 +5,13 @@ fn random(seed: u64) -> Xoshiro256Plus {
 }
 
 /// `n` people around a point, `prefix` before their numbers.
-fn around(prefix: &str, role: &str, n: usize, middle: &[f64], random: &mut Xoshiro256Plus) -> Vec<Member> {
+fn around(prefix: &str, role: &str, n: usize, middle: &[f64], random: &mut Xoshiro256Plus) -> Vec<Profile> {
     let vector = |random: &mut Xoshiro256Plus| middle.iter().map(|m| m + 0.3 * normal(random)).collect();
     (0..n).map(|i| member(&format!("{prefix}{i:03}"), role, vector(random))).collect()
 }
 
-fn member(id: &str, role: &str, vector: Vec<f64>) -> Member {
-    Member { id: id.to_owned(), role: role.to_owned(), vector, days: 20.0 }
+fn member(id: &str, role: &str, vector: Vec<f64>) -> Profile {
+    Profile { id: id.to_owned(), role: role.to_owned(), vector, days: 20.0 }
 }
 
 /// Who calls and who exports: half of sixteen columns tells them apart.
@@ -23,7 +23,7 @@ fn exporter() -> Vec<f64> {
     (0..16).map(|k| if k < 8 { 1.0 } else { 1.2 }).collect()
 }
 
-fn two_jobs(role: &str, n: usize, random: &mut Xoshiro256Plus) -> Vec<Member> {
+fn two_jobs(role: &str, n: usize, random: &mut Xoshiro256Plus) -> Vec<Profile> {
     [around("c", role, n, &caller(), random), around("e", role, n, &exporter(), random)].concat()
 }
 
@@ -43,7 +43,7 @@ fn never_split(what: &str, vector: impl Fn(&mut Xoshiro256Plus) -> Vec<f64>) {
     for seed in 0..25 {
         let mut random = random(seed);
         let n = 10 + usize::try_from(seed).expect("small") * 2;
-        let members: Vec<Member> = (0..n).map(|i| member(&format!("m{i:03}"), "", vector(&mut random))).collect();
+        let members: Vec<Profile> = (0..n).map(|i| member(&format!("m{i:03}"), "", vector(&mut random))).collect();
         assert_eq!(fit(&members, &none()), none(), "{what}, seed {seed}");
     }
 }
@@ -162,7 +162,7 @@ fn whoever_cannot_be_judged_is_left_out() {
     let mut members = two_jobs("sales", 10, &mut random(8));
     let groups = fit(&members, &none());
     for (id, days, value) in [("n1", 20.0, f64::NAN), ("n2", 20.0, f64::INFINITY), ("n3", 4.9, 1.0), ("n4", f64::NAN, 1.0)] {
-        members.push(Member { days, ..member(id, "sales", vec![value; 16]) });
+        members.push(Profile { days, ..member(id, "sales", vec![value; 16]) });
     }
     assert_eq!(fit(&members, &none()), groups);
 }
@@ -175,7 +175,7 @@ fn little_or_nothing_to_go_by_gives_no_groups() {
         assert_eq!(fit(&members, &none()), none(), "{n} members");
     }
     for vector in [vec![], vec![2.5; 16], vec![f64::MAX; 3]] {
-        let members: Vec<Member> = (0..30).map(|i| member(&format!("m{i}"), "", vector.clone())).collect();
+        let members: Vec<Profile> = (0..30).map(|i| member(&format!("m{i}"), "", vector.clone())).collect();
         assert_eq!(fit(&members, &none()), none(), "{vector:?}");
     }
 }

@@ -302,7 +302,7 @@ impl Checker<'_> {
     fn controls(&mut self, given: BTreeMap<String, file::Control>, known: &Known<'_>) -> BTreeMap<String, Control> {
         let mut controls = BTreeMap::new();
         for (id, mut control) in given {
-            if !known.controls.iter().any(|c| c.0 == id) {
+            if !known.controls.iter().any(|c| c.id == id) {
                 self.mistakes.add(format!("controls.{id}"), "no such control: `filin controls` lists them");
             }
             let mut switches = BTreeMap::new();

@@ -328,8 +328,16 @@ pub struct Flags {
     pub prior: Option<String>,
 }
 
-/// A control: its id, the names of its switches, the names of the numbers that may be set.
-pub type KnownControl<'a> = (&'a str, Vec<&'a str>, Vec<&'a str>);
+/// A control, as far as it may be set.
+#[derive(Clone, Debug)]
+pub struct KnownControl<'a> {
+    /// Its id.
+    pub id: &'a str,
+    /// Names of its switches.
+    pub switches: Vec<&'a str>,
+    /// Names of its numbers.
+    pub settings: Vec<&'a str>,
+}
 
 /// What other parts know and this one must check against.
 #[derive(Clone, Copy)]
@@ -344,11 +352,11 @@ pub struct Known<'a> {
 
 impl Known<'_> {
     fn switches(&self, control: &str) -> &[&str] {
-        self.controls.iter().find(|c| c.0 == control).map_or(&[], |c| &c.1)
+        self.controls.iter().find(|c| c.id == control).map_or(&[], |c| &c.switches)
     }
 
     fn settings(&self, control: &str) -> &[&str] {
-        self.controls.iter().find(|c| c.0 == control).map_or(&[], |c| &c.2)
+        self.controls.iter().find(|c| c.id == control).map_or(&[], |c| &c.settings)
     }
 }
 

@@ -3,8 +3,12 @@ use std::sync::LazyLock;
 use super::*;
 
 const FORMATS: &[&str] = &["canonical", "bitrix24", "asterisk-cdr"];
-static CONTROLS: LazyLock<Vec<KnownControl<'static>>> =
-    LazyLock::new(|| vec![("bulk_export", vec![], vec!["top_records"]), ("off_hours", vec!["local"], vec![])]);
+static CONTROLS: LazyLock<Vec<KnownControl<'static>>> = LazyLock::new(|| {
+    vec![
+        KnownControl { id: "bulk_export", switches: vec![], settings: vec!["top_records"] },
+        KnownControl { id: "off_hours", switches: vec!["local"], settings: vec![] },
+    ]
+});
 
 fn known() -> Known<'static> {
     Known {
