@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use super::{
     Directory, Zone,
     rows::{Order, User},
-    schedule::{self, Shift},
+    schedule::Shift,
 };
 use crate::event::{Action, Address, DAY_MS, Enrich, Event, NamedClient, ObjectType, Owner, Related, Timestamp, Work, client_hash};
 
@@ -36,7 +36,7 @@ pub fn enrich(directory: &Directory, event: &Event, tenant_zone: &str, actor_pre
         team: user.and_then(|u| u.team.clone()),
         role: user.and_then(|u| u.role.clone()),
         grade: user.and_then(|u| u.grade).map(|g| g.as_str().to_owned()),
-        work: user.and_then(|u| work(u, &zone, t)),
+        work: user.and_then(|u| work(directory, u, &zone, t)),
         address: address(ip_allow, event.client.as_ref().and_then(|c| c.ip.as_deref())),
         notice: user.is_some_and(|u| [u.notice_at, u.terminated_at].into_iter().flatten().any(|w| zone.start(w) <= t)),
         zone: zone.name().to_owned(),
@@ -56,13 +56,14 @@ fn reads(action: Action) -> bool {
     matches!(action, Export | Print | ApiQuery | List | Report | Search | View)
 }
 
-fn work(user: &User, zone: &Zone, t: Timestamp) -> Option<Work> {
+fn work(directory: &Directory, user: &User, zone: &Zone, t: Timestamp) -> Option<Work> {
     if user.absences.iter().any(|a| zone.covers(a, t)) {
         return Some(Work::Absent);
     }
-    Some(match schedule::at(user.schedule.as_deref()?, zone.local_ms(t))? {
+    Some(match directory.shift(user.schedule.as_deref()?, zone.local_ms(t))? {
         Shift::Working => Work::In,
         Shift::Rostered => Work::Rostered,
+        Shift::Holiday => Work::Holiday,
         Shift::Out => Work::Out,
     })
 }

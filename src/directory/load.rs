@@ -368,6 +368,9 @@ impl Cells for User {
                 odd.push(("schedule", format!("not understood and left out: {}", unknown.join("; "))));
             } else if schedule.is_empty() {
                 odd.push(("schedule", format!("{text:?} names no working hour")));
+            } else if schedule.is_overruled() {
+                let advice = "a later rule takes the place of all hours of an earlier one: join hours of the same days by a comma";
+                odd.push(("schedule", format!("{text:?}: {advice}")));
             }
         }
         for alias in self.aliases.iter().filter(|a| !a.contains(':')) {

@@ -1,14 +1,17 @@
 //! Who works where, whose client is whose, which orders are open: always "as of" a time.
 
+mod calendar;
 mod conflict;
 mod enrich;
 pub mod load;
+mod osm;
 mod rows;
 pub mod schedule;
 mod table;
 mod tenant;
 mod zone;
 
+pub use calendar::{Calendar, DayKind};
 pub use conflict::{Conflict, ConflictKind};
 pub use enrich::enrich;
 pub use load::{Complaint, Reference};
@@ -30,6 +33,14 @@ pub enum Error {
         file: String,
         /// Why.
         source: std::io::Error,
+    },
+    /// A production calendar is not written as one.
+    #[error("{file}: {}", .reasons.join("; "))]
+    Calendar {
+        /// As the user named it.
+        file: String,
+        /// All that is wrong, each with its line.
+        reasons: Vec<String>,
     },
     /// The header of a CSV file is of no use.
     #[error("{file}: {reason}")]

@@ -1,12 +1,13 @@
 //! One tenant's users, clients and orders, and the ways to find them.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use ipnet::IpNet;
 
 use super::{
-    Error, Row, Zone,
+    Calendar, Error, Row, Zone,
     rows::{Client, Order, User},
+    schedule::{Shift, Timetable},
     table::Table,
 };
 use crate::event::Timestamp;
@@ -25,6 +26,9 @@ pub struct Directory {
     clients_of: Index,
     /// Allowed addresses of those whose own row lists none.
     ip_allow: Vec<IpNet>,
+    calendar: Calendar,
+    /// Schedules of users' rows, read once.
+    timetables: HashMap<String, Arc<Timetable>>,
 }
 
 type Index = HashMap<String, Vec<String>>;
@@ -40,6 +44,11 @@ impl Directory {
         }
         for alias in &row.aliases {
             note(&mut self.users_of, alias, &row.id);
+        }
+        if let Some(text) = &row.schedule
+            && !self.timetables.contains_key(text)
+        {
+            self.timetables.insert(text.clone(), Arc::new(Timetable::new(text)));
         }
         Ok(self.users.insert(row))
     }
@@ -68,6 +77,19 @@ impl Directory {
     /// The tenant's allowed addresses.
     pub fn ip_allow(&self) -> &[IpNet] {
         &self.ip_allow
+    }
+
+    /// Sets the tenant's production calendar; without one no day is a holiday.
+    pub fn set_calendar(&mut self, calendar: Calendar) {
+        self.calendar = calendar;
+        // They remember days of the calendar before.
+        self.timetables.iter_mut().for_each(|(text, timetable)| *timetable = Arc::new(Timetable::new(text)));
+    }
+
+    /// What the local wall clock's moment is to a schedule of some user's row, by the tenant's calendar
+    /// ([`super::schedule::Schedule::at`]).
+    pub fn shift(&self, schedule: &str, local_ms: i64) -> Option<Shift> {
+        self.timetables.get(schedule)?.at(local_ms, &self.calendar)
     }
 
     /// Users.
