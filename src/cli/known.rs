@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::{
     adapter::{self, Binding},
+    directory::{self, Calendar},
     engine::control,
     ops::config::{Config, Flags, Known, KnownControl, Mistakes},
 };
@@ -39,5 +40,16 @@ pub(super) fn config(path: Option<&Path>, flags: &Flags) -> Result<Config, Mista
             settings: c.settings.iter().map(|s| s.name).collect(),
         })
         .collect();
-    Config::load(path, flags, &Known { formats: &adapter::names(), controls: &controls, check_binding: &Binding::check })
+    let known =
+        Known { formats: &adapter::names(), controls: &controls, check_binding: &Binding::check, check_calendar: &wrong_with_calendar };
+    Config::load(path, flags, &known)
+}
+
+/// All that is wrong with a production calendar.
+fn wrong_with_calendar(name: &str) -> Vec<String> {
+    match Calendar::load(name) {
+        Ok(_) => Vec::new(),
+        Err(directory::Error::Calendar { file, reasons }) => reasons.iter().map(|reason| format!("{file}: {reason}")).collect(),
+        Err(e) => vec![format!("{:#}; a file is meant, or ru", anyhow::Error::from(e))],
+    }
 }

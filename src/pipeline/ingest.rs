@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    directory::{self, Client, Directory, Order, Row as _, User},
+    directory::{self, Calendar, Client, Directory, Order, Row as _, User},
     engine::{Policy, Record, prior::Prior},
     event::{Enriched, Event, Origin},
     log::{self, Appender, Entry},
@@ -61,6 +61,8 @@ pub struct Policies {
     pub prior: Option<Prior>,
     /// Allowed addresses of tenants.
     pub ip_allow: BTreeMap<String, Vec<ipnet::IpNet>>,
+    /// Production calendars of tenants.
+    pub calendars: BTreeMap<String, Calendar>,
 }
 
 /// A tenant as the normaliser knows it.
@@ -236,6 +238,7 @@ impl Inner {
     fn fresh(&self, tenant: &str) -> Known {
         let mut directory = Directory::default();
         directory.set_ip_allow(self.policies.ip_allow.get(tenant).cloned().unwrap_or_default());
+        directory.set_calendar(self.policies.calendars.get(tenant).cloned().unwrap_or_default());
         Known { directory, policy: self.policies.of(tenant).clone(), introduced: false }
     }
 

@@ -50,6 +50,7 @@ impl Scored {
     fn new(name: &str, ask: &Ask<'_>) -> Self {
         let mut directory = Directory::default();
         directory.set_ip_allow(ask.policies.ip_allow.get(name).cloned().unwrap_or_default());
+        directory.set_calendar(ask.policies.calendars.get(name).cloned().unwrap_or_default());
         let policy = ask.policies.of(name);
         let with = |policy: Policy| {
             let mut tenant = Tenant::new(name);

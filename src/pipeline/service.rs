@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     api::{self, Access, Limits, SourceStatus, Status, Stored, TenantStatus},
-    directory::load,
+    directory::{Calendar, load},
     engine::{ControlPolicy, Policy},
     log::{self, Appender, Reader},
     model,
@@ -442,7 +442,7 @@ async fn open_log(config: &Config, client: &clickhouse::Client) -> Result<Log, E
 /// What the configuration says about each tenant, as the engine reads it.
 ///
 /// # Errors
-/// When the cold-start prior cannot be read.
+/// When the cold-start prior or a production calendar cannot be read.
 pub fn policies(config: &Config) -> Result<Policies, Error> {
     let controls: std::collections::BTreeMap<_, _> = config
         .controls
@@ -469,6 +469,10 @@ pub fn policies(config: &Config) -> Result<Policies, Error> {
         };
         policies.named.insert(name.clone(), policy);
         policies.ip_allow.insert(name.clone(), tenant.ip_allow.clone());
+        if let Some(calendar) = &tenant.calendar {
+            let calendar = Calendar::load(calendar).map_err(|e| Error::Failed(chain(&e)))?;
+            policies.calendars.insert(name.clone(), calendar);
+        }
     }
     Ok(policies)
 }

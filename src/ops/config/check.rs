@@ -37,7 +37,7 @@ pub(super) fn check(file: file::File, flags: &Flags, known: &Known<'_>, home: &P
         http: c.http(file.http),
         reference: c.reference(file.reference),
         store: c.store(file.clickhouse, file.embedded),
-        tenants: c.tenants(file.tenants),
+        tenants: c.tenants(file.tenants, known),
         log_retention: c.span("log.retention", file.log.retention, 30 * DAY, DAY..=3650 * DAY),
         pipeline: c.pipeline(&file.pipeline),
         alerts: c.alerts(file.alerts),
@@ -63,7 +63,6 @@ fn no_effect(file: &file::File, known: &Known<'_>) -> Vec<String> {
     note(file.clickhouse.cluster.is_some(), "clickhouse.cluster".to_owned());
     for (id, t) in &file.tenants {
         let mut note = |given: bool, key: &str| note(given, format!("tenants.{id}.{key}"));
-        note(t.calendar.is_some(), "calendar");
         note(t.access.is_some(), "access");
         note(t.require_mfa.is_some(), "require_mfa");
         note(!t.min_versions.is_empty(), "min_versions");
@@ -220,7 +219,7 @@ impl Checker<'_> {
         })
     }
 
-    fn tenants(&mut self, given: BTreeMap<String, file::Tenant>) -> BTreeMap<String, Tenant> {
+    fn tenants(&mut self, given: BTreeMap<String, file::Tenant>, known: &Known<'_>) -> BTreeMap<String, Tenant> {
         let mut tenants = BTreeMap::new();
         for (id, t) in given {
             let at = |key: &str| format!("tenants.{id}.{key}");
@@ -239,9 +238,13 @@ impl Checker<'_> {
                     Err(_) => self.mistakes.add(format!("tenants.{id}.ip_allow[{i}]"), format!("{text:?} is no network, as in 10.0.0.0/8")),
                 }
             }
+            let calendar = self.text(&at("calendar"), t.calendar);
+            for wrong in calendar.iter().flat_map(|name| (known.check_calendar)(name)) {
+                self.mistakes.add(at("calendar"), wrong);
+            }
             let checked = Tenant {
                 time_zone: self.time_zone(&at("time_zone"), t.time_zone),
-                calendar: t.calendar,
+                calendar,
                 access,
                 ip_allow,
                 require_mfa: t.require_mfa.unwrap_or_default(),

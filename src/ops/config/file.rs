@@ -132,8 +132,8 @@ pub(super) struct Embedded {
 pub(super) struct Tenant {
     /// IANA zone of people who have none of their own.
     pub(super) time_zone: Option<String>,
-    /// File with holidays and moved working days.
-    pub(super) calendar: Option<PathBuf>,
+    /// Production calendar: `ru`, or a CSV file `date,kind`.
+    pub(super) calendar: Option<String>,
     /// Whose clients a manager may touch: `own` or `team`; absent: no rule.
     pub(super) access: Option<String>,
     /// Networks from which people work.

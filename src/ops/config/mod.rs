@@ -193,8 +193,8 @@ pub struct Server {
 pub struct Tenant {
     /// IANA zone of people who have none of their own.
     pub time_zone: Option<String>,
-    /// File with holidays.
-    pub calendar: Option<PathBuf>,
+    /// Production calendar: a name that is built in, or a file.
+    pub calendar: Option<String>,
     /// Whose clients a manager may touch.
     pub access: Option<Access>,
     /// Networks from which people work.
@@ -348,6 +348,8 @@ pub struct Known<'a> {
     pub controls: &'a [KnownControl<'a>],
     /// Says what is wrong with a binding's options, given [`Binding::for_adapter`].
     pub check_binding: &'a dyn Fn(&Value) -> Result<(), String>,
+    /// Says all that is wrong with a production calendar, given its name or file.
+    pub check_calendar: &'a dyn Fn(&str) -> Vec<String>,
 }
 
 impl Known<'_> {

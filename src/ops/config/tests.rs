@@ -18,6 +18,9 @@ fn known() -> Known<'static> {
             Some(_) => Err("unknown key extenions".to_owned()),
             None => Ok(()),
         },
+        check_calendar: &|name| {
+            if name == "ru" { vec![] } else { vec![format!("{name}: line 2: wrong"), format!("{name}: line 3: wrong")] }
+        },
     }
 }
 
@@ -95,6 +98,7 @@ fn all_mistakes_come_at_once_with_their_paths() {
         time_zone = "Mars"
         ip_allow = ["10.0.0.0/8", "10.0.0.0/33"]
         access = "everything"
+        calendar = "days.csv"
         [alerts]
         budget = nan
         [controls.bulk_exprot]
@@ -122,6 +126,8 @@ fn all_mistakes_come_at_once_with_their_paths() {
             "pipeline.max_line_bytes",
             "privacy.alias_key_file",
             "tenants.acme.access",
+            "tenants.acme.calendar",
+            "tenants.acme.calendar",
             "tenants.acme.ip_allow[1]",
             "tenants.acme.time_zone",
         ],
@@ -244,12 +250,13 @@ fn what_does_not_go_together_is_refused() {
 #[test]
 fn what_does_nothing_yet_is_told() {
     let config = read(
-        "[tenants.acme]\naccess = 'own'\nlateness = '12h'\n[geo]\ndatabase = 'x.mmdb'\n[controls.bulk_export]\nfloor = 50\n[controls.off_hours]\nlocal = false\n",
+        "[tenants.acme]\naccess = 'own'\ncalendar = 'ru'\nlateness = '12h'\n[geo]\ndatabase = 'x.mmdb'\n[controls.bulk_export]\nfloor = 50\n[controls.off_hours]\nlocal = false\n",
     );
     let config = config.expect("right");
     assert_eq!(config.no_effect, ["tenants.acme.access", "controls.bulk_export.floor", "geo.database"]);
     assert_eq!(config.controls["off_hours"].switches, BTreeMap::from([("local".to_owned(), false)]));
     refused("[controls.off_hours]\nlocal = 'sometimes'\n", &["controls.off_hours.local"]);
+    assert_eq!(config.tenants["acme"].calendar.as_deref(), Some("ru"));
     assert_eq!((config.tenants["acme"].access, config.tenants["acme"].lateness_h), (Some(Access::Own), Some(12)));
     let config = read("[controls.bulk_export]\ntop_records = 5000\n").expect("right");
     assert_eq!(config.controls["bulk_export"].settings, BTreeMap::from([("top_records".to_owned(), 5000.0)]));
