@@ -38,6 +38,7 @@ mod rule;
 #[cfg(test)]
 mod scenarios;
 mod score;
+pub mod sigma;
 mod sketch;
 pub mod state;
 mod surprise;
