@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::{USAGE, known};
 use crate::{
     directory::{Complaint, Conflict, Directory, Reference},
+    engine::sigma::{Book, Refused},
     event::ActorKind,
     model,
     ops::config::{Config, Flags, Place},
@@ -44,6 +45,9 @@ struct Report {
     unreadable: Vec<String>,
     tenants: Vec<Tenant>,
     complaints: Vec<Complaint>,
+    /// The user's own rules that run, and why others do not.
+    sigma_rules: usize,
+    sigma_refused: Vec<Refused>,
     /// What makes the exit code 2.
     errors: usize,
     warnings: usize,
@@ -101,6 +105,8 @@ fn check(config: Option<&Path>, flags: &Flags) -> Report {
             if let Err(message) = model::prior(&config.alerts.prior) {
                 report.mistakes.push(ConfigMistake { path: "alerts.prior".to_owned(), message });
             }
+            let (book, refused) = Book::read(&config.sigma.texts);
+            (report.sigma_rules, report.sigma_refused) = (book.rules().len(), refused);
             report.config = Some(config);
         }
         Err(mistakes) => {
@@ -130,7 +136,7 @@ fn check(config: Option<&Path>, flags: &Flags) -> Report {
     let (lost, odd): (Vec<_>, Vec<_>) = report.complaints.iter().partition(|c| c.lost);
     let errors = report.mistakes.len() + report.unreadable.len() + lost.len() + conflicts().filter(|c| c.is_error()).count();
     let no_effect = report.config.as_ref().map_or(0, |c| c.no_effect.len());
-    let warnings = odd.len() + conflicts().filter(|c| !c.is_error()).count() + no_effect;
+    let warnings = odd.len() + conflicts().filter(|c| !c.is_error()).count() + no_effect + report.sigma_refused.len();
     (report.errors, report.warnings) = (errors, warnings);
     report
 }
@@ -181,6 +187,10 @@ impl Report {
             for key in &config.no_effect {
                 writeln!(out, "warning: {key} has no effect in this version")?;
             }
+            for refused in &self.sigma_refused {
+                let folder = config.sigma.rules.as_deref().unwrap_or(Path::new(""));
+                writeln!(out, "warning: {}", folder.join(refused.to_string()).display())?;
+            }
         }
         if self.errors + self.warnings > 0 {
             writeln!(out)?;
@@ -190,6 +200,9 @@ impl Report {
         }
         for tenant in &self.tenants {
             tenant.print(out)?;
+        }
+        if let Some(folder) = self.config.as_ref().and_then(|c| c.sigma.rules.as_ref()) {
+            writeln!(out, "{} of {}", counted(self.sigma_rules, "Sigma rule"), folder.display())?;
         }
         if let Some(config) = &self.config {
             print_config(config, out)?;
@@ -309,6 +322,19 @@ mod tests {
     fn a_prior_that_cannot_be_read_is_a_mistake() {
         let (report, text) = checked(Some("[alerts]\nprior = 'nowhere.json'\n"), "id\na\n", "id,owner\nc,a\n", "");
         assert!(report.errors == 1 && text.contains("alerts.prior") && text.contains("cannot read the prior nowhere.json"), "{text}");
+    }
+
+    #[test]
+    fn rules_that_are_refused_are_told_and_stop_nothing() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let text = "title: A\ndetection:\n  a:\n    action: view\n  condition: a\n---\ntitle: B\ndetection:\n  a:\n    acton: view\n  condition: a\n";
+        std::fs::write(dir.path().join("own.yml"), text).expect("writable");
+        let (report, text) = checked(Some(&format!("[sigma]\nrules = '{}'\n", dir.path().display())), "", "", "");
+        assert_eq!((report.errors, report.warnings), (0, 1), "{text}");
+        let folder = dir.path().display();
+        assert!(text.contains(&format!("warning: {folder}/own.yml:10: there is no field \"acton\"")), "{text}");
+        assert!(text.contains(&format!("1 Sigma rule of {folder}\n")), "{text}");
+        assert!(text.contains(&format!("  sigma.rules = {folder}\n")), "{text}");
     }
 
     #[test]

@@ -117,6 +117,9 @@ pub struct Policy {
     /// Per control id, what differs from its defaults.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub controls: BTreeMap<String, ControlPolicy>,
+    /// The user's own rules: name of a file to its text. They are here as they were written, so that a replay needs no files.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub sigma: BTreeMap<String, String>,
 }
 
 /// What the policy says about one control.
@@ -144,6 +147,7 @@ impl Default for Policy {
             guard: true,
             groups: true,
             controls: BTreeMap::new(),
+            sigma: BTreeMap::new(),
         }
     }
 }

@@ -90,6 +90,7 @@ fn policy(how: u8, n: u32) -> Policy {
         groups: true,
         robust: how.is_multiple_of(5),
         controls: if how.is_multiple_of(2) { [off("chunked_export"), off("leaver_active")].into() } else { BTreeMap::new() },
+        sigma: BTreeMap::new(),
     }
 }
 

@@ -141,6 +141,7 @@ fn policy() -> Policy {
         guard: false,
         groups: false,
         controls: BTreeMap::from([("drip".to_owned(), control_policy())]),
+        sigma: BTreeMap::from([("own.yml".to_owned(), "title: T\n".to_owned())]),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Display,
+    fs, io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     ops::RangeInclusive,
     path::{Path, PathBuf},
@@ -13,13 +14,16 @@ use serde_json::Value;
 
 use super::{
     Access, Alerts, Binding, Config, Control, Embedded, Flags, Http, Kafka, Known, Mistakes, Pipeline, Place, Prior, Privacy, Reference,
-    Role, Secret, Server, Source, Store, Tenant, file,
+    Role, Secret, Server, Sigma, Source, Store, Tenant, file,
     value::{List, Size, Span, span_text},
 };
 use crate::event::{Budget, DEFAULT_TENANT};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
+
+/// Rules of the user's, all together, bytes: they travel in one record of the log, and Kafka takes 1 MB.
+const MAX_SIGMA: u64 = 512 << 10;
 
 /// Turns the file into what runs. Where something is wrong a default stands in and a mistake is added.
 pub(super) fn check(file: file::File, flags: &Flags, known: &Known<'_>, home: &Path, mistakes: &mut Mistakes) -> Config {
@@ -42,6 +46,7 @@ pub(super) fn check(file: file::File, flags: &Flags, known: &Known<'_>, home: &P
         pipeline: c.pipeline(&file.pipeline),
         alerts: c.alerts(file.alerts),
         controls: c.controls(file.controls, known),
+        sigma: c.sigma(file.sigma),
         privacy: c.privacy(file.privacy),
         geo_database: file.geo.database,
         no_effect,
@@ -333,6 +338,16 @@ impl Checker<'_> {
         controls
     }
 
+    /// Whether the rules are right is the engine's to say, and no reason not to start.
+    fn sigma(&mut self, sigma: file::Sigma) -> Sigma {
+        let Some(folder) = sigma.rules else { return Sigma::default() };
+        let texts = rules(&folder).unwrap_or_else(|e| {
+            self.mistakes.add("sigma.rules", format!("{} cannot be read: {e}", folder.display()));
+            BTreeMap::new()
+        });
+        Sigma { rules: Some(folder), texts }
+    }
+
     fn privacy(&mut self, privacy: file::Privacy) -> Privacy {
         let alias_key = self.token("privacy.alias_key", privacy.alias_key, privacy.alias_key_file.as_deref());
         Privacy {
@@ -494,6 +509,27 @@ impl Checker<'_> {
         }
         Some(secret)
     }
+}
+
+/// The texts of a folder by the names of their files.
+fn rules(folder: &Path) -> io::Result<BTreeMap<String, String>> {
+    let (mut texts, mut left) = (BTreeMap::new(), MAX_SIGMA);
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if !path.is_file() || !path.extension().is_some_and(|e| e.eq_ignore_ascii_case("yml") || e.eq_ignore_ascii_case("yaml")) {
+            continue;
+        }
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let named = |e: io::Error| io::Error::new(e.kind(), format!("{name}: {e}"));
+        let mut text = String::new();
+        // One byte more than may be tells that there is more.
+        let read =
+            io::Read::read_to_string(&mut io::Read::take(fs::File::open(&path).map_err(named)?, left + 1), &mut text).map_err(named)?;
+        left =
+            left.checked_sub(read as u64).ok_or_else(|| io::Error::other(format!("the rules are larger than {} KiB", MAX_SIGMA >> 10)))?;
+        texts.insert(name, text);
+    }
+    Ok(texts)
 }
 
 fn is_url(text: &str) -> bool {

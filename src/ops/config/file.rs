@@ -23,6 +23,7 @@ pub(super) struct File {
     pub(super) pipeline: Pipeline,
     pub(super) alerts: Alerts,
     pub(super) controls: BTreeMap<String, Control>,
+    pub(super) sigma: Sigma,
     pub(super) privacy: Privacy,
     pub(super) geo: Geo,
 }
@@ -211,6 +212,14 @@ pub(super) struct Control {
     /// Its parameters.
     #[serde(flatten)]
     pub(super) parameters: BTreeMap<String, Value>,
+}
+
+/// The user's own rules.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Sigma {
+    /// Folder with Sigma rules (`*.yml`, `*.yaml`).
+    pub(super) rules: Option<PathBuf>,
 }
 
 /// Pseudonyms.

@@ -51,6 +51,8 @@ pub struct Config {
     pub alerts: Alerts,
     /// What the configuration says about controls, by id.
     pub controls: BTreeMap<String, Control>,
+    /// The user's own rules.
+    pub sigma: Sigma,
     /// Pseudonyms.
     pub privacy: Privacy,
     /// MMDB with the places of addresses.
@@ -290,6 +292,16 @@ pub struct Control {
     pub settings: BTreeMap<String, f64>,
     /// Its parameters.
     pub parameters: BTreeMap<String, Value>,
+}
+
+/// The user's own rules, as they were read at the start.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Sigma {
+    /// Their folder.
+    pub rules: Option<PathBuf>,
+    /// Name of a file to its text.
+    #[serde(skip)]
+    pub texts: BTreeMap<String, String>,
 }
 
 /// Pseudonyms.

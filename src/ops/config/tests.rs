@@ -264,6 +264,29 @@ fn what_does_nothing_yet_is_told() {
 }
 
 #[test]
+fn rules_of_the_users_are_read_from_their_folder() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let put = |name: &str, text: &[u8]| std::fs::write(dir.path().join(name), text).expect("writable");
+    put("b.yml", b"title: B");
+    put("a.YAML", b"not checked here");
+    put("README.md", b"x");
+    std::fs::create_dir(dir.path().join("deeper.yml")).expect("writable");
+    let toml = format!("[sigma]\nrules = '{}'\n", dir.path().display());
+    let sigma = read(&toml).expect("right").sigma;
+    let texts: Vec<(&str, &str)> = sigma.texts.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    assert_eq!(texts, [("a.YAML", "not checked here"), ("b.yml", "title: B")]);
+    assert_eq!(sigma.rules.as_deref(), Some(dir.path()));
+    assert!(!serde_json::to_string(&sigma).expect("JSON").contains("title"), "texts are not printed");
+    put("c.yml", &[0xff]);
+    assert!(refused(&toml, &["sigma.rules"]).to_string().contains("c.yml"));
+    put("c.yml", &vec![b' '; 512 << 10]);
+    assert!(refused(&toml, &["sigma.rules"]).to_string().contains("larger than 512 KiB"));
+    refused("[sigma]\nrules = '/nowhere/at/all'\n", &["sigma.rules"]);
+    refused("[sigma]\nfolder = 'x'\n", &["sigma.folder"]);
+    assert_eq!(read("").expect("right").sigma, Sigma::default());
+}
+
+#[test]
 fn a_binding_speaks_to_its_adapter() {
     let config = read(
         "[[bindings]]\npath = 'cdr.csv'\nformat = 'asterisk-cdr'\ncountry = 'RU'\ninternal_number = '^1'\nextensions = { 101 = 'u-17' }\n",
