@@ -3,7 +3,7 @@
 use std::{fmt::Write, process::ExitCode};
 
 use super::explain::Lang;
-use crate::engine::control::{self, Control, Kind, Parameter, SeverityRule, Words};
+use crate::engine::control::{self, Control, Parameter, SeverityRule, Words};
 
 /// Flags of `filin controls`.
 #[derive(Debug, clap::Args)]
@@ -44,25 +44,31 @@ fn page(lang: Lang) -> String {
                     | control | kind | severity | ATT&CK |\n| --- | --- | --- | --- |\n"
         .to_owned();
     for c in control::ALL {
-        writeln!(page, "| [`{}`](#{}) | {} | {} | {} |", c.id, c.id, c.kind.as_str(), severity(c), c.mitre.join(", ")).expect("in memory");
+        writeln!(page, "| [`{}`](#{}) | {} | {} | {} |", c.id, c.id, c.kind.as_str(), severity(c, lang), c.mitre.join(", "))
+            .expect("in memory");
     }
     control::ALL.iter().for_each(|c| section(&mut page, c, lang));
     page
 }
 
-fn severity(c: &Control) -> &'static str {
+fn severity(c: &Control, lang: Lang) -> String {
     match c.severity {
-        SeverityRule::Budget => "by the budget",
-        SeverityRule::Fixed(severity) => severity.as_str(),
+        SeverityRule::Budget => "by the budget".to_owned(),
+        SeverityRule::Fixed(severity) => severity.as_str().to_owned(),
+        SeverityRule::Raised { usually, at_worst, when } => format!("{}; {}: {}", usually.as_str(), at_worst.as_str(), said(when, lang)),
+        SeverityRule::Own => "the rule's own".to_owned(),
     }
 }
 
 fn section(page: &mut String, c: &Control, lang: Lang) {
     let mut add = |text: String| page.push_str(&text);
     add(format!("\n## {}\n\n**{}.** {}.\n", c.id, said(c.title, lang), said(c.about, lang)));
-    if c.kind == Kind::Behavioural {
+    if !c.detectors.is_empty() {
         let detectors: Vec<String> = c.detectors.iter().map(|d| format!("`{}`", d.as_str())).collect();
         add(format!("\nDetectors: {}.\n", detectors.join(", ")));
+    }
+    if let Some(when) = c.named {
+        add(format!("\nA behavioural finding takes this name {}.\n", said(when, lang)));
     }
     let number = |p: &Parameter| format!("- `{}` = {}: {}\n", p.name, p.value, said(p.meaning, lang));
     if !c.parameters.is_empty() {

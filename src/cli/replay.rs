@@ -19,7 +19,7 @@ use super::{Usage, known};
 use crate::{
     adapter::{self, Adapter},
     engine::{AlertVersion, Effect, Signal, Tenant, features::names},
-    event::{Budget, Enriched, Event, Timestamp},
+    event::{Budget, Event, Timestamp},
     log,
     ops::{
         clock,
@@ -313,7 +313,7 @@ struct Heard {
 }
 
 impl replay::Sink for Heard {
-    fn effect(&mut self, _: &Enriched, _: &Tenant, effect: Effect) {
+    fn effect(&mut self, _: &Tenant, effect: Effect) {
         let written = match effect {
             Effect::Alert(a) => {
                 if self.output.within(a.time) {

@@ -7,7 +7,6 @@ use anyhow::Context as _;
 use super::replay::{self, Given, Source};
 use crate::{
     engine::{Effect, Tenant, prior::Prior},
-    event::Enriched,
     model,
     ops::config::{self, Flags},
     pipeline::{
@@ -79,7 +78,7 @@ fn read(paths: &[PathBuf]) -> anyhow::Result<Vec<Prior>> {
 struct Learning<'a>(&'a indicatif::ProgressBar);
 
 impl Sink for Learning<'_> {
-    fn effect(&mut self, _: &Enriched, _: &Tenant, _: Effect) {}
+    fn effect(&mut self, _: &Tenant, _: Effect) {}
 
     fn progress(&mut self, done: usize) {
         self.0.set_position(done as u64);

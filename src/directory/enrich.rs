@@ -6,10 +6,10 @@ use ipnet::IpNet;
 
 use super::{
     Directory, Zone,
-    rows::{Order, User},
+    rows::{Order, OrderState, User},
     schedule::Shift,
 };
-use crate::event::{Action, Address, DAY_MS, Enrich, Event, NamedClient, ObjectType, Owner, Related, Timestamp, Work, client_hash};
+use crate::event::{Action, Address, DAY_MS, Enrich, Event, Former, NamedClient, ObjectType, Owner, Related, Timestamp, Work, client_hash};
 
 /// How long a closed order still explains work with its client.
 const RECENT_ORDER_MS: i64 = 15 * DAY_MS;
@@ -20,7 +20,12 @@ const HAND_OVER_MS: i64 = 14 * DAY_MS;
 /// their own (an unknown one counts as UTC; configuration is checked earlier), `actor_prefix` for those without an alias.
 pub fn enrich(directory: &Directory, event: &Event, tenant_zone: &str, actor_prefix: &str) -> Enrich {
     let t = event.time;
-    let manager = directory.resolve(&event.source, &event.actor.id, actor_prefix, t);
+    let target = target(directory, event, actor_prefix);
+    // A finding is the machine's: whoever reports it, it is about the person who works there.
+    let manager = match &target {
+        Some(person) if event.action == Action::EndpointFinding => person.clone(),
+        _ => directory.resolve(&event.source, &event.actor.id, actor_prefix, t),
+    };
     let user = directory.users().at(&manager, t);
     let zone = zone_of(user, tenant_zone);
     let seen = Seen { directory, event, manager: &manager, team: user.and_then(|u| u.team.as_deref()), tenant_zone, actor_prefix };
@@ -42,8 +47,24 @@ pub fn enrich(directory: &Directory, event: &Event, tenant_zone: &str, actor_pre
         zone: zone.name().to_owned(),
         manager,
         clients,
+        target,
         unnamed,
     }
+}
+
+/// Whom an administrator's action or a finding is about. The source writes its own account ids; one that is a manager id already
+/// stays as it is.
+fn target(directory: &Directory, event: &Event, actor_prefix: &str) -> Option<String> {
+    use Action::{EndpointFinding, PermissionChange, SettingChange, UserCreate, UserDeactivate};
+    if !matches!(event.action, EndpointFinding | PermissionChange | SettingChange | UserCreate | UserDeactivate) {
+        return None;
+    }
+    let object = event.object.as_ref().filter(|o| o.kind == Some(ObjectType::User)).and_then(|o| o.id.as_deref());
+    let said = event.change.as_ref().and_then(|c| c.target.as_deref()).filter(|t| !t.is_empty());
+    let id = said.or(object).filter(|id| !id.is_empty())?;
+    let resolved = directory.resolve(&event.source, id, actor_prefix, event.time);
+    let users = directory.users();
+    Some(if !users.contains(&resolved) && users.contains(id) { id.to_owned() } else { resolved })
 }
 
 fn zone_of(user: Option<&User>, tenant_zone: &str) -> Zone {
@@ -134,6 +155,7 @@ impl<'a> Seen<'a> {
         let related = (if main { self.named_order() } else { None })
             .or_else(|| self.order_of(id))
             .or_else(|| handed_over().then_some(Related::HandOver));
+        let former = if related.is_none() && !matches!(owner, Owner::Unknown | Owner::Me) { self.former(id) } else { None };
         NamedClient {
             h: client_hash(id),
             owner,
@@ -142,7 +164,19 @@ impl<'a> Seen<'a> {
             tier: row.and_then(|c| c.tier),
             decoy: row.and_then(|c| c.decoy).unwrap_or(false),
             related,
+            former,
         }
+    }
+
+    /// What the client was to the manager once.
+    fn former(&self, id: &str) -> Option<Former> {
+        let t = self.event.time;
+        let lost = |o: &Order| o.state == Some(OrderState::Lost) && o.closed_at.is_some_and(|closed| closed <= t);
+        if self.directory.orders_of(id, t).any(|o| takes_part(o, self.manager) && lost(o)) {
+            return Some(Former::LostDeal);
+        }
+        let rows = self.directory.clients().within(id, Timestamp::MIN, t);
+        rows.iter().any(|c| c.owner.as_deref() == Some(self.manager)).then_some(Former::HandedOver)
     }
 
     /// The owner that the event itself reports: said of a deal or task it is not the client's. The source writes its own

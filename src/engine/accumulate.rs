@@ -8,23 +8,27 @@ use super::{
         novelty::{self, Asker, Everybody, Rates, WEIGHT},
     },
     calendar::hour_of_week,
+    control::{self, Asked},
     day::Day,
     detector::{DRIFTS_ON, HURDLE, RULE, SHARE, Set},
     explain::{Attribute, Detector},
     manager::Baseline,
     math::{ln_1p, number},
+    memory::Memory,
     people::{People, Person},
+    personal,
     places::Spot,
     relation,
-    rule::Rule,
+    rule::{Hits, Rules},
     sketch::Known,
     team::Teams,
     terms::Terms,
+    watch::Watch,
     windows::Windows,
 };
 use crate::{
     directory::schedule,
-    event::{Action, Address, Channel, Direction, Enriched, Event, HOUR_MS, NamedClient, Owner, Place, Tier, Timestamp},
+    event::{Action, Channel, Direction, Enriched, Event, HOUR_MS, NamedClient, Owner, Place, Tier, Timestamp},
 };
 
 /// An event as it is scored.
@@ -47,6 +51,7 @@ pub(super) struct Company<'a> {
     pub(super) rates: &'a Rates,
     pub(super) terms: &'a Terms,
     pub(super) priors: &'a mut Priors,
+    pub(super) watch: &'a mut Watch,
     /// Hash of the manager's id.
     pub(super) me: u64,
 }
@@ -76,7 +81,7 @@ fn records(event: &Event) -> u64 {
 }
 
 /// Adds an event to its day; returns the detectors whose x changed. A closed day teaches nothing.
-pub(super) fn accumulate(day: &mut Day, base: &mut Baseline, now: &Moment<'_>, company: &mut Company<'_>) -> Set {
+pub(super) fn accumulate(day: &mut Day, base: &mut Baseline, memory: &mut Memory, now: &Moment<'_>, company: &mut Company<'_>) -> Set {
     let (event, before) = (now.event, day.x);
     let (ok, rec) = (event.ok(), number(records(event)));
     day.events += 1;
@@ -105,8 +110,20 @@ pub(super) fn accumulate(day: &mut Day, base: &mut Baseline, now: &Moment<'_>, c
     if ok && goes_out(event.action) {
         day.x[Detector::OffOut as usize] += sp * ln_1p(rec);
     }
+    let asked = Asked { now, terms: company.terms, people: company.people, base, date: day.date };
+    control::ask(&asked, records(event), &mut day.hits);
+    control::ask_on(&asked, spot.as_ref(), memory, company.watch, day);
+    if ok && goes_out(event.action) || event.action == Action::Report {
+        day.largest = day.largest.max(records(event));
+    }
+    day.x[RULE] = day.hits.nats(Rules::ALL);
+    if ok && let Some(channel) = event.channel {
+        // Whoever has no past has no habits either.
+        let new = memory.channels >> channel as u8 & 1 == 0 && base.hurdle.days() > 0.0;
+        day.new_channel |= new && matches!(channel, Channel::Api | Channel::BulkApi);
+        memory.channels |= 1 << channel as u8;
+    }
     news(day, base, event, spot, company);
-    rules(day, now, company.terms);
     count(day, event);
     let mut changed = Set::default();
     for k in (0..HURDLE).chain([SHARE, RULE]) {
@@ -195,6 +212,9 @@ fn touch(day: &mut Day, base: &mut Baseline, client: &NamedClient, now: &Moment<
             if w > 0 {
                 day.unrelated_key += u64::from(client.tier == Some(Tier::Key));
                 day.substitute |= client.owner == Owner::TeamAbsent;
+                day.former += if client.former.is_some() { nats } else { 0.0 };
+                let other_team = client.team.as_deref().is_some_and(|team| !team.is_empty() && *team != *day.post.team);
+                day.elsewhere += if other_team { nats } else { 0.0 };
             } else {
                 day.related += 1;
             }
@@ -280,6 +300,11 @@ fn news(day: &mut Day, base: &mut Baseline, event: &Event, spot: Option<Spot<'_>
                 meet(Attribute::Fingerprint, f.as_bytes(), &|| f.to_owned());
             }
         }
+        if company.terms.personal_fields {
+            for field in event.query.iter().flat_map(|q| personal::kinds(&q.fields)) {
+                meet(Attribute::Fingerprint, field.as_bytes(), &|| field.clone());
+            }
+        }
     }
 }
 
@@ -302,26 +327,13 @@ fn context(place: &Place, spot: &Spot<'_>, meet: &mut impl FnMut(Attribute, &[u8
     }
 }
 
-/// Hard rules that this event breaks.
-pub(super) fn rules(day: &mut Day, now: &Moment<'_>, terms: &Terms) {
-    if now.event.ok() && now.person.gone(now.event.time) {
-        day.rules.add(Rule::LeaverActive);
-    }
-    let answers = goes_out(now.event.action) || now.event.action == Action::Report;
-    if answers && now.event.ok() {
-        let n = records(now.event);
-        day.largest = day.largest.max(n);
-        if number(n) >= terms.top_records {
-            day.rules.add(Rule::TopExport);
-        }
-    }
-    if now.enriched.enrich.address == Address::Denied {
-        day.rules.add(Rule::AddressDenied);
-        if day.denied.is_none() {
-            day.denied = now.event.client.as_ref().and_then(|c| c.ip.as_deref()).map(Into::into);
-        }
-    }
-    day.x[RULE] = day.rules.nats();
+/// Hard rules that an event breaks by itself: all that is asked about one of long ago.
+pub(super) fn rules(day: &mut Day, base: &Baseline, now: &Moment<'_>, people: &People, terms: &Terms) {
+    let mut hits = Hits::default();
+    let asked = Asked { now, terms, people, base, date: day.date };
+    control::ask(&asked, records(now.event), &mut hits);
+    day.hits = hits;
+    day.x[RULE] = day.hits.nats(Rules::ALL);
 }
 
 /// The roll-ups.

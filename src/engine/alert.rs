@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use uuid::Uuid;
 
 use super::{
-    AlertVersion, Contribution, Severity, Signal, Subject, SubjectKind,
+    AlertVersion, Contribution, Severity, Signal, Subject, SubjectKind, Text,
     accumulate::Moment,
     budget::Week,
     calendar::{Calendar, hour_of_week},
@@ -13,12 +13,13 @@ use super::{
     day::Day,
     detector::{self, DETECTORS, FAMILIES, HURDLE, RULE, SHARE, is_drift},
     episode::Claim,
-    explain::{self, Detector, Facts, Family, Finding, Usual},
+    explain::{self, Attribute, Detector, Facts, Family, Finding, Hit, Usual},
     manager::{Baseline, Episode, Expected},
-    math::{count, number},
+    math::{count, exp, ln, number},
     people::Person,
+    personal,
     rollup::known,
-    rule::{Rule, Rules},
+    rule::{self, Rules},
     score::millibits,
     team::Teams,
     terms::Terms,
@@ -28,6 +29,10 @@ use crate::event::{Date, Timestamp, Work};
 
 /// Ids of alerts and signals are UUIDv5 in this space.
 const SPACE: Uuid = Uuid::from_u128(0x7b0c_3a52_9d4e_5c1b_8f60_2ee1_c0de_f111);
+/// The tenant of Filin's own audit events.
+const AUDIT: &str = "_audit";
+/// The class of integrations.
+const INTEGRATIONS: usize = 1;
 /// A family below this share of the bits is not spoken of.
 const SPOKEN: f64 = 0.05;
 /// Fewer clients in 90 days are no share of the base worth telling.
@@ -42,8 +47,7 @@ pub(super) struct Found<'a> {
     pub(super) now: &'a Moment<'a>,
     pub(super) day: &'a Day,
     pub(super) base: &'a Baseline,
-    /// Rules whose controls are on.
-    pub(super) rules: Rules,
+    pub(super) terms: &'a Terms,
     /// The cold-start prior in force.
     pub(super) prior: Option<&'a str>,
 }
@@ -171,8 +175,12 @@ impl Found<'_> {
     }
 
     /// A rule fired.
-    pub(super) fn rule_signal(&self, rule: Rule) -> Signal {
-        self.signal_of(rule.id(), rule.id(), rule.nats(), rule.nats(), 0.0, RULE)
+    pub(super) fn rule_signal(&self, hit: &Hit) -> Signal {
+        let control = hit.rule.id();
+        // Of the user's own rules each is a detector of its own.
+        let detector = if control == "sigma" { hit.text(0).unwrap_or(control) } else { control };
+        let signal = self.signal_of(control, detector, hit.rule.nats(), hit.observed, hit.expected, RULE);
+        Signal { unit: explain::rule_unit(hit.rule).to_owned(), ..signal }
     }
 
     fn signal_of(&self, control: &str, detector: &str, nats: f64, observed: f64, expected: f64, k: usize) -> Signal {
@@ -207,10 +215,30 @@ impl Found<'_> {
         }
     }
 
+    fn rules(&self) -> Rules {
+        self.terms.rules
+    }
+
+    /// The name of what a detector found: its control's, or the one of a special case (CONTROLS.md, names of behavioural findings).
     fn control(&self, k: usize) -> &'static str {
-        match self.day.rules.and(self.rules).strongest() {
-            Some(rule) if k == RULE => rule.id(),
-            _ => detector::control(detector::detector(k)),
+        if k == RULE {
+            return self.day.hits.strongest(self.rules()).map_or("rule", super::rule::Rule::id);
+        }
+        let (names, day) = (self.terms.names, self.day);
+        if names.watcher && self.tenant == AUDIT {
+            return "watcher";
+        }
+        if names.service_account && day.class == INTEGRATIONS {
+            return "service_account";
+        }
+        let most = |weight: f64| weight > day.x[Detector::Unrel as usize] / 2.0;
+        let asked = || day.news.shown().iter().any(|v| v.attribute == Attribute::Fingerprint && personal::kind(&v.value).is_some());
+        match detector::detector(k) {
+            Detector::Unrel | Detector::UnrelShare if names.lost_deal_look && most(day.former) => "lost_deal_look",
+            Detector::Unrel | Detector::UnrelShare if names.out_of_book && most(day.elsewhere) => "out_of_book",
+            Detector::NovQ if names.new_channel && day.new_channel => "new_channel",
+            Detector::NovQ if names.personal_fields && asked() => "personal_fields",
+            plain => detector::control(plain),
         }
     }
 
@@ -234,7 +262,6 @@ impl Found<'_> {
         let t = now.event.time;
         let Person { zone, notice_at, terminated_at, .. } = now.person;
         let (zone, leaving) = (calendar.zone_of(*zone), now.person.leaving(t));
-        let rules = day.rules.and(self.rules);
         let hour = hour_of_week(now.local_ms);
         let team = firm.teams.known_day(day.date, day.team());
         Facts {
@@ -260,9 +287,9 @@ impl Found<'_> {
             terminated_at: terminated_at.filter(|_| leaving),
             absent: now.enriched.enrich.work == Some(Work::Absent),
             substitute: day.substitute,
-            address: day.denied.as_deref().map(str::to_owned),
-            top_answer: (rules.iter().any(|r| r == Rule::TopExport)).then(|| (day.largest, count(firm.terms.top_records))),
-            other_rules: rules.iter().filter(|r| Some(*r) != rules.strongest()).map(|r| r.id().to_owned()).collect(),
+            former: day.former,
+            elsewhere: day.elsewhere,
+            hits: day.hits.strongest_first(self.rules()),
         }
     }
 
@@ -297,6 +324,104 @@ fn contribution(f: &Finding, facts: &Facts, spoken: bool) -> Contribution {
 /// min(100, bits / 600), one decimal, rounded down.
 fn shown(bits: u64) -> f64 {
     number((bits / 60).min(1000)) / 10.0
+}
+
+/// What a finding about nobody's day is made of: an address against many accounts, something that did not happen.
+pub(super) struct Lone<'a> {
+    pub(super) tenant: &'a str,
+    pub(super) subject: Subject,
+    /// The person whom it concerns, when it is about one.
+    pub(super) person: Option<(&'a str, &'a Person)>,
+    pub(super) control: &'static str,
+    pub(super) severity: Severity,
+    pub(super) time: Timestamp,
+    /// What was seen, what was expected, of what.
+    pub(super) observed: f64,
+    pub(super) expected: f64,
+    pub(super) unit: &'static str,
+    pub(super) sentence: Text,
+    /// The cold-start prior in force.
+    pub(super) prior: Option<&'a str>,
+}
+
+impl Lone<'_> {
+    /// `cause`: `source/id` of the event, or the deadline that passed.
+    pub(super) fn signal(&self, manager: &str, cause: &str, event_id: &str) -> Signal {
+        Signal {
+            signal_id: id(&[self.tenant, self.subject.kind.as_str(), &self.subject.id, cause, self.control, self.control]),
+            tenant: self.tenant.to_owned(),
+            manager: manager.to_owned(),
+            time: self.time,
+            control: self.control.to_owned(),
+            detector: self.control.to_owned(),
+            bits: millibits(rule::nats(self.severity)),
+            observed: self.observed,
+            expected: self.expected,
+            unit: self.unit.to_owned(),
+            event_id: event_id.to_owned(),
+            muted: false,
+        }
+    }
+
+    /// The id of an alert that something opens: an event (`source/id`), or a deadline, to which its control belongs.
+    pub(super) fn alert_id(&self, cause: &[&str]) -> String {
+        let mut parts = vec![self.tenant, self.subject.kind.as_str(), &self.subject.id];
+        parts.extend(cause);
+        id(&parts)
+    }
+
+    /// The bits of its alert: a rule among families that say nothing.
+    pub(super) fn bits(&self) -> u64 {
+        millibits(self.score())
+    }
+
+    fn score(&self) -> f64 {
+        let others = number(FAMILIES as u64 - 1);
+        ln((others + exp(rule::nats(self.severity))) / number(FAMILIES as u64))
+    }
+
+    pub(super) fn version(&self, episode: &Episode, notify: bool, late: bool, event_ids: Vec<String>, events_total: u64) -> AlertVersion {
+        let sentence = explain::in_rule_words(&self.sentence, rule::nats(self.severity));
+        let bits = self.bits();
+        AlertVersion {
+            alert_id: episode.alert_id.clone(),
+            version: episode.version,
+            tenant: self.tenant.to_owned(),
+            manager: self.person.map(|(id, _)| id.to_owned()),
+            subject: self.subject.clone(),
+            team: self.person.and_then(|(_, p)| known(&p.post.team)),
+            role: self.person.and_then(|(_, p)| known(&p.post.role)),
+            notify,
+            linked: Vec::new(),
+            late,
+            lookback: false,
+            time: self.time,
+            opened_at: Timestamp::from_millis(episode.from),
+            kind: self.control.to_owned(),
+            controls: vec![self.control.to_owned()],
+            severity: episode.severity,
+            bits,
+            ln_p: -self.score(),
+            score: shown(bits),
+            summary: sentence.clone(),
+            contributions: vec![Contribution {
+                detector: Detector::Rule.as_str().to_owned(),
+                family: Family::Rule.as_str().to_owned(),
+                bits,
+                observed: self.observed,
+                expected: self.expected,
+                unit: self.unit.to_owned(),
+                sentence: Some(sentence),
+            }],
+            event_ids,
+            events_total,
+            records: 0,
+            clients: 0,
+            mitre: control::mitre(self.control).iter().map(|m| (*m).to_owned()).collect(),
+            prior: self.prior.unwrap_or("none").to_owned(),
+            engine: super::VERSION.to_owned(),
+        }
+    }
 }
 
 fn id(parts: &[&str]) -> String {

@@ -104,10 +104,11 @@ impl Tenant {
             if m.days.is_empty() {
                 m.base.unexpect();
             }
-            let aged = m.base.windows.age(date);
+            let aged = m.base.windows.age(date) | m.memory.forget(watermark.millis());
             relation::forget(&mut m.base, earliest, gone) || aged || before != (m.days.len(), m.episodes.len(), m.belated.len())
         });
         shared.windows.age(date);
+        shared.watch.waves.forget(gone);
         shared.teams.forget(is_old);
         self.forget_ghosts();
     }

@@ -10,7 +10,7 @@ use super::{
     packed::{fixed, sparse},
     people::Post,
     places::Places,
-    rule::Rules,
+    rule::Hits,
     sketch::Clients,
     team,
 };
@@ -54,10 +54,12 @@ pub(super) struct Day {
     pub(super) generation: u64,
     /// Greatest behavioural evidence so far.
     pub(super) peak: f64,
-    pub(super) rules: Rules,
-    pub(super) denied: Option<Box<str>>,
+    /// Rules that were broken.
+    pub(super) hits: Hits,
     /// Records of the largest export, report or API answer.
     pub(super) largest: u64,
+    /// Records changed in the busiest UTC hour.
+    pub(super) most_changed: u64,
     /// Per detector the greatest whole nat that was signalled.
     #[serde(with = "sparse")]
     pub(super) signalled: [u8; DETECTORS],
@@ -70,6 +72,11 @@ pub(super) struct Day {
     pub(super) related: u64,
     pub(super) unrelated_key: u64,
     pub(super) substitute: bool,
+    /// Weight of those who were the manager's once, and of those of other teams.
+    pub(super) former: f64,
+    pub(super) elsewhere: f64,
+    /// API or bulk job for the first time.
+    pub(super) new_channel: bool,
     /// The share of clients touched without a reason, of a usual day's at least.
     pub(super) share: f64,
     pub(super) places: Places,
@@ -103,6 +110,8 @@ pub(super) struct Counts {
     pub(super) records_out: u64,
     pub(super) records_screen: u64,
     pub(super) calls: u64,
+    /// Records deleted, merged, transferred, changed, shared.
+    pub(super) changed: u64,
     /// Clients touched for the first time on this day.
     pub(super) clients: u64,
     /// Its roll-up changed.
@@ -133,9 +142,9 @@ impl Day {
             weight: silent(),
             generation: 0,
             peak: 0.0,
-            rules: Rules::default(),
-            denied: None,
+            hits: Hits::default(),
             largest: 0,
+            most_changed: 0,
             signalled: [0; DETECTORS],
             told_share: 0.0,
             told: 0,
@@ -143,6 +152,9 @@ impl Day {
             related: 0,
             unrelated_key: 0,
             substitute: false,
+            former: 0.0,
+            elsewhere: 0.0,
+            new_channel: false,
             share: 0.0,
             places: Places::default(),
             hours: Vec::new(),

@@ -46,6 +46,7 @@ impl Claim {
                 bits: 0,
                 records: 0,
                 clients: 0,
+                subject: String::new(),
             });
             episodes.len() - 1
         });
@@ -63,6 +64,11 @@ impl Claim {
         }
         (episode.bits, episode.records, episode.clients) = (self.bits, self.records, self.clients);
         Some((episode.clone(), notify))
+    }
+
+    /// Whether an alert may still grow by an event of a date and time.
+    pub(super) fn is_open(episodes: &[Episode], date: Date, time: i64) -> bool {
+        episodes.iter().any(|e| e.date == date || (e.from..e.until).contains(&time))
     }
 
     /// A control joins, or something grew by a quarter.

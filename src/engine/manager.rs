@@ -14,6 +14,7 @@ use super::{
     budget,
     class::Class,
     day::Day,
+    memory::Memory,
     rule::Rules,
     sketch::{Contacts, Strangers},
     windows::Windows,
@@ -29,6 +30,7 @@ pub(super) struct Manager {
     /// By date.
     pub(super) days: Vec<Day>,
     pub(super) episodes: Vec<Episode>,
+    pub(super) memory: Memory,
     /// Rules that events of long ago broke, by date.
     pub(super) belated: Vec<(Date, Rules)>,
     /// Role, peers and class of the latest day.
@@ -88,6 +90,8 @@ pub(super) struct Episode {
     pub(super) bits: u64,
     pub(super) records: u64,
     pub(super) clients: u64,
+    /// What it is about, when it is not about its manager.
+    pub(super) subject: String,
 }
 
 /// A day maximum in the calibration set of a class.
@@ -113,6 +117,7 @@ impl Manager {
             base: Baseline::default(),
             days: Vec::new(),
             episodes: Vec::new(),
+            memory: Memory::default(),
             belated: Vec::new(),
             role: None,
             peers: None,

@@ -7,6 +7,7 @@
 //! dates learn, `accumulate` adds the event to its `day` (with `relation`, `rule` and the estimators of `baseline`), `surprise`
 //! turns sums into evidence, `score` into severity, `episode` and `alert` into words.
 
+mod absence;
 mod accumulate;
 mod alert;
 mod baseline;
@@ -24,9 +25,11 @@ pub mod explain;
 pub mod features;
 mod manager;
 mod math;
+mod memory;
 mod packed;
 pub mod peers;
 mod people;
+mod personal;
 mod places;
 pub mod prior;
 mod record;
@@ -48,11 +51,14 @@ mod terms;
 #[cfg(test)]
 mod tests;
 mod trace;
+mod watch;
+mod wave;
 mod windows;
 
 pub use budget::YOUNG_DATES;
 pub use effect::{AlertVersion, Contribution, Effect, Lateness, ManagerDay, ManagerHour, Severity, Signal, Subject, SubjectKind, Text};
 pub use record::{ControlPolicy, LOG_VERSION, LogLine, Policy, Record, Tick, Verdict, VerdictKind};
+pub use rule::Rule;
 pub use tenant::Tenant;
 pub use trace::Trace;
 

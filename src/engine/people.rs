@@ -1,8 +1,12 @@
 //! Who is who, as of a time: what scoring needs of the users' rows, and nothing of their names or numbers.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::calendar::Calendar;
 use crate::{
@@ -10,6 +14,8 @@ use crate::{
     event::{ActorKind, Timestamp},
 };
 
+/// What a directory may say of a password.
+pub(super) const FLAGS: [&str; 4] = ["weak", "old", "shared", "default"];
 /// The role of those without a row.
 const UNKNOWN: &str = "unknown";
 
@@ -17,6 +23,8 @@ const UNKNOWN: &str = "unknown";
 #[derive(Debug)]
 pub(super) struct People {
     rows: BTreeMap<String, Vec<Row>>,
+    /// Hashes of everybody's telephones and e-mail addresses.
+    contacts: BTreeSet<u64>,
     nobody: Arc<Person>,
 }
 
@@ -29,6 +37,10 @@ pub(super) struct Person {
     pub(super) kind: Option<ActorKind>,
     pub(super) notice_at: Option<Timestamp>,
     pub(super) terminated_at: Option<Timestamp>,
+    /// The account is enabled, as far as the directory says.
+    pub(super) active: Option<bool>,
+    /// A bit per [`FLAGS`].
+    flags: u8,
 }
 
 /// What a manager-day takes from the row in force at its first event; empty: not known.
@@ -54,6 +66,9 @@ struct Row {
     notice_at: Option<When>,
     terminated_at: Option<When>,
     kind: Option<ActorKind>,
+    active: Option<bool>,
+    flags: u8,
+    contacts: Vec<u64>,
     #[serde(skip)]
     person: Option<Arc<Person>>,
 }
@@ -61,8 +76,8 @@ struct Row {
 impl Default for People {
     fn default() -> Self {
         let post = Post { role: UNKNOWN.into(), peers: UNKNOWN.into(), team: "".into(), schedule: "".into() };
-        let nobody = Person { post, zone: 0, kind: None, notice_at: None, terminated_at: None };
-        Self { rows: BTreeMap::new(), nobody: Arc::new(nobody) }
+        let nobody = Person { post, zone: 0, kind: None, notice_at: None, terminated_at: None, active: None, flags: 0 };
+        Self { rows: BTreeMap::new(), contacts: BTreeSet::new(), nobody: Arc::new(nobody) }
     }
 }
 
@@ -76,6 +91,7 @@ impl People {
         let repeated = rows[..after].last().is_some_and(|r| r.since == row.since && r.hash == row.hash);
         if !repeated {
             row.settle(calendar);
+            self.contacts.extend(&row.contacts);
             rows.insert(after, row);
         }
         !repeated
@@ -91,6 +107,16 @@ impl People {
     /// Whether the id is a user's.
     pub(super) fn contains(&self, id: &str) -> bool {
         self.rows.contains_key(id)
+    }
+
+    /// Whether a telephone number or e-mail address is a user's.
+    pub(super) fn has_contact(&self, text: &str) -> bool {
+        !self.contacts.is_empty() && contact(text).is_some_and(|c| self.contacts.contains(&c))
+    }
+
+    /// Everybody with a row, as of an instant.
+    pub(super) fn all(&self, t: Timestamp) -> impl Iterator<Item = (&str, &Arc<Person>)> {
+        self.rows.keys().map(move |id| (id.as_str(), self.at(id, t)))
     }
 
     /// How many have a row.
@@ -119,7 +145,8 @@ impl<'de> Deserialize<'de> for People {
         if rows.values().any(Vec::is_empty) {
             return Err(serde::de::Error::custom("a user without rows"));
         }
-        Ok(Self { rows, ..Self::default() })
+        let contacts = rows.values().flatten().flat_map(|r| r.contacts.iter().copied()).collect();
+        Ok(Self { rows, contacts, ..Self::default() })
     }
 }
 
@@ -136,6 +163,13 @@ impl Row {
             notice_at: user.notice_at,
             terminated_at: user.terminated_at,
             kind: user.kind,
+            active: user.active,
+            flags: FLAGS
+                .iter()
+                .enumerate()
+                .filter(|(_, f)| user.password_flags.iter().any(|p| p == *f))
+                .fold(0, |set, (i, _)| set | 1 << i),
+            contacts: user.phones.iter().chain(&user.emails).filter_map(|c| contact(c)).collect(),
             person: None,
         }
     }
@@ -150,6 +184,8 @@ impl Row {
             kind: self.kind,
             notice_at: instant(self.notice_at),
             terminated_at: instant(self.terminated_at),
+            active: self.active,
+            flags: self.flags,
         }));
     }
 }
@@ -160,10 +196,29 @@ impl Person {
         [self.notice_at, self.terminated_at].into_iter().flatten().any(|at| at <= t)
     }
 
+    /// What the directory says of the password.
+    pub(super) fn password_flags(&self) -> impl Iterator<Item = &'static str> {
+        let flags = self.flags;
+        FLAGS.into_iter().enumerate().filter(move |(i, _)| flags >> i & 1 == 1).map(|(_, f)| f)
+    }
+
     /// The dismissal has passed.
     pub(super) fn gone(&self, t: Timestamp) -> bool {
         self.terminated_at.is_some_and(|at| at <= t)
     }
+}
+
+/// A telephone number by its digits, an e-mail address in small letters; none for what is neither.
+fn contact(text: &str) -> Option<u64> {
+    if text.contains('@') {
+        return Some(xxh3_64(text.trim().to_lowercase().as_bytes()));
+    }
+    let mut digits: Vec<u8> = text.bytes().filter(u8::is_ascii_digit).collect();
+    // 8 before a Russian number is what +7 is abroad.
+    if digits.len() == 11 && digits[0] == b'8' {
+        digits[0] = b'7';
+    }
+    (digits.len() >= 7).then(|| xxh3_64(&digits))
 }
 
 #[cfg(test)]

@@ -78,7 +78,7 @@ pub(super) enum Network {
 }
 
 impl Network {
-    fn of(ip: IpAddr) -> Self {
+    pub(super) fn of(ip: IpAddr) -> Self {
         // A v4 address may come in v6 clothes from a dual-stack listener.
         match ip.to_canonical() {
             IpAddr::V4(ip) => {

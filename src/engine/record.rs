@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{control, peers::Fit, prior::Prior};
 use crate::{
     directory::User,
-    event::{Budget, Date, Enriched, HOUR_MS, Timestamp, words},
+    event::{Access, Budget, Date, Enriched, HOUR_MS, Timestamp, words},
 };
 
 /// Version of the log's record format.
@@ -114,6 +114,18 @@ pub struct Policy {
     pub guard: bool,
     /// Peer groups are fitted where roles are missing or plainly mixed.
     pub groups: bool,
+    /// Whose clients a manager may touch; absent: the tenant has not said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub access: Option<Access>,
+    /// Log-ins need a second factor.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub require_mfa: bool,
+    /// Oldest allowed version per application.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub min_versions: BTreeMap<String, String>,
+    /// Where backups of the CRM must arrive.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub backup_targets: Vec<String>,
     /// Per control id, what differs from its defaults.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub controls: BTreeMap<String, ControlPolicy>,
@@ -146,6 +158,10 @@ impl Default for Policy {
             robust: true,
             guard: true,
             groups: true,
+            access: None,
+            require_mfa: false,
+            min_versions: BTreeMap::new(),
+            backup_targets: Vec::new(),
             controls: BTreeMap::new(),
             sigma: BTreeMap::new(),
         }
@@ -178,16 +194,18 @@ impl Policy {
         said.or_else(default).unwrap_or(f64::INFINITY)
     }
 
-    /// The detector of DETECTION.md and nothing beyond it: every switch of every control is off.
+    /// The detector of DETECTION.md and nothing beyond it: every switch of every control is off, and of the hard rules only its two
+    /// are on.
     pub fn reference() -> Self {
-        let off = |c: &control::Control| {
+        const RULES: [&str; 2] = ["address_denied", "leaver_active"];
+        let off = |c: &&control::Control| {
             let switches = c.switches.iter().map(|s| (s.name.to_owned(), false)).collect();
-            // No answer is ever so large.
+            // Nothing is ever so large.
             let settings = c.settings.iter().map(|s| (s.name.to_owned(), f64::MAX)).collect();
-            (c.id.to_owned(), ControlPolicy { switches, settings, ..ControlPolicy::default() })
+            let enabled = !c.detectors.is_empty() || RULES.contains(&c.id);
+            (c.id.to_owned(), ControlPolicy { enabled, switches, settings })
         };
-        let beyond = |c: &&&control::Control| !c.switches.is_empty() || !c.settings.is_empty();
-        let controls = control::ALL.iter().filter(beyond).map(|c| off(c)).collect();
+        let controls = control::ALL.iter().map(off).filter(|(_, c)| *c != ControlPolicy::default()).collect();
         Self { stakes: false, robust: false, groups: false, controls, ..Self::default() }
     }
 

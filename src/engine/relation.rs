@@ -22,7 +22,7 @@ pub(super) fn weight(base: &mut Baseline, client: &NamedClient, date: Date, t: T
         Owner::Team => 8,
         Owner::TeamAbsent => 4,
     };
-    if base.contacts.last(client.h).is_some_and(|at| (0..=CONTACT_MS).contains(&(t.millis() - at))) {
+    if in_contact(base, client.h, t) {
         return 0;
     }
     let familiar = base.strangers.last(client.h).is_some_and(|last| (1..FAMILIAR_DAYS).contains(&(date.0 - last.0)));
@@ -31,6 +31,11 @@ pub(super) fn weight(base: &mut Baseline, client: &NamedClient, date: Date, t: T
     }
     let weight = if familiar { weight / 2 } else { weight };
     if client.tier == Some(Tier::Key) { weight + weight / 2 } else { weight }
+}
+
+/// The client made contact within the last two days.
+pub(super) fn in_contact(base: &Baseline, h: u64, t: Timestamp) -> bool {
+    base.contacts.last(h).is_some_and(|at| (0..=CONTACT_MS).contains(&(t.millis() - at)))
 }
 
 /// Forgets what can be no reason any more for an event at or after `since`, of `date` or later; true when there was any.

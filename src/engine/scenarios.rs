@@ -414,7 +414,7 @@ fn one_answer_beyond_the_firms_limit_is_an_alert_by_itself() {
     assert_eq!((opened(None, 99_999).map(|a| a.0) < Some(Severity::Critical), opened(Some(500.0), 499)), (true, None));
     let (severity, kind, sentence) = opened(Some(500.0), 500).expect("an alert");
     assert_eq!((severity, kind.as_str()), (Severity::Critical, "bulk_export"));
-    assert!(sentence.starts_with("One answer of 500 records; from 500 on that is an alert by itself"), "{sentence}");
+    assert!(sentence.starts_with("One answer of 500 records at 11:00; from 500 on that is an alert by itself"), "{sentence}");
     assert!(opened(None, 100_000).is_some_and(|a| a.0 == Severity::Critical));
 }
 

@@ -70,7 +70,7 @@ impl Day {
         for k in set.iter().filter(|k| *k != RULE) {
             self.s[k] = self.recalibrated(k, base, class, terms);
         }
-        self.s[RULE] = self.rules.and(terms.rules).nats();
+        self.s[RULE] = self.hits.nats(terms.rules);
         for (f, members) in MEMBERS.iter().enumerate() {
             let v = members.iter().map(|&k| self.s[k]).fold(0.0, f64::max);
             if v.to_bits() != self.v[f].to_bits() {

@@ -12,19 +12,22 @@ use super::{
     budget::{Week, young},
     calendar::{Calendar, manager_day},
     class::{CLASSES, Class},
+    control::endpoint_risk,
     day::Day,
     detector::{DRIFTS, FAMILIES, SHARE},
+    episode::Claim,
     explain::Family,
     features::DayFeatures,
-    manager::Manager,
+    manager::{Baseline, Manager},
     people::People,
     repeat::{KEEP_MS, Origins, Seen},
     rollup::Rollups,
     roster::Roster,
-    rule::Rules,
+    rule::{Rule, Rules},
     score,
     team::Teams,
     terms::Terms,
+    watch::Watch,
     windows::Windows,
 };
 use crate::event::{Date, Enriched, Timestamp};
@@ -60,6 +63,8 @@ pub(super) struct Shared {
     pub(super) everybody: Everybody,
     /// Clients that anybody touched.
     pub(super) windows: Windows,
+    /// What rules remember of all.
+    pub(super) watch: Watch,
     pub(super) origins: Origins,
     pub(super) week: Week,
     /// The cold-start prior in force.
@@ -83,6 +88,7 @@ impl Tenant {
             teams: Teams::default(),
             everybody: Everybody::default(),
             windows: Windows::default(),
+            watch: Watch::default(),
             origins: Origins::default(),
             week: Week::default(),
             prior: None,
@@ -163,7 +169,7 @@ impl Tenant {
             }
             Record::Verdict(verdict) => self.hear(verdict),
             Record::Event(event) => self.event(event, effects),
-            Record::Tick(_) => {}
+            Record::Tick(tick) => self.tick(tick.at, effects),
         }
     }
 
@@ -239,6 +245,7 @@ impl Tenant {
                 _ => Lateness::OnTime,
             },
         });
+        self.shared.watch.note(e);
         let now = Moment { event: &e.event, enriched: e, person: &person, local_ms };
         let mut post = person.post.clone();
         if let Some(group) = self.shared.groups.get(id) {
@@ -261,39 +268,44 @@ impl Tenant {
             m.open(day)
         });
         self.score(n, at, &now, effects);
+        self.failed(&now, effects);
     }
 
     /// Adds an event to a manager's day and tells what is found.
     fn score(&mut self, n: usize, at: usize, now: &Moment<'_>, effects: &mut Vec<Effect>) {
-        let Manager { id, base, days, episodes, .. } = self.roster.change(n);
+        let Manager { id, base, days, episodes, memory, .. } = self.roster.change(n);
         let day = &mut days[at];
-        let Shared { classes, teams, everybody, windows, week, prior, .. } = &mut self.shared;
+        let Shared { classes, teams, everybody, windows, watch, week, prior, .. } = &mut self.shared;
         let class = &classes[day.class];
         base.expect(class, &day.post.peers);
         day.refresh(base, class, &self.terms);
-        let (before, revealed, fired) = (day.v, day.revealed(), day.rules);
+        let (before, revealed, broken) = (day.v, day.revealed(), day.hits.len());
         let me = xxhash_rust::xxh3::xxh3_64(id.as_bytes());
         let (people, rates, priors) = (&self.people, &class.rates, &mut self.priors);
         let changed = accumulate(
             day,
             base,
+            memory,
             now,
-            &mut Company { people, teams: &mut *teams, everybody, windows: &mut *windows, rates, terms: &self.terms, priors, me },
+            &mut Company { people, teams: &mut *teams, everybody, windows: &mut *windows, rates, terms: &self.terms, priors, watch, me },
         );
         day.rise(changed, base, teams.day(day.date, day.team()), class, &self.terms, revealed);
         let after = day.v;
         day.evidence.note(&before, &after, || now.event.reference());
-        let (score, behaviour) = lifted(day.score(), now);
+        let at_risk = endpoint_risk::is_at_risk(memory, now.event.time.millis(), self.terms.limits.finding_ms);
+        let (score, behaviour) = lifted(day.score(), now, at_risk && self.terms.rules.has(Rule::EndpointRisk));
         day.peak = day.peak.max(behaviour);
-        let rules = day.rules.and(self.terms.rules);
-        let severity = score::severity(behaviour, &class.theta).max(rules.severity());
+        let severity = score::severity(behaviour, &class.theta).max(day.hits.severity(self.terms.rules));
         self.trace = Trace::of(day, score, behaviour, class.theta, severity);
         let reached = day.whole_nats();
 
-        let found = Found { tenant: &self.name, manager: id, now, day, base, rules: self.terms.rules, prior: prior.as_deref() };
+        let found = Found { tenant: &self.name, manager: id, now, day, base, terms: &self.terms, prior: prior.as_deref() };
         effects.extend(reached.iter().map(|k| Effect::Signal(Box::new(found.signal(k)))));
-        effects.extend(rules.without(fired).iter().map(|rule| Effect::Signal(Box::new(found.rule_signal(rule)))));
-        let Some(severity) = severity else { return };
+        effects.extend(day.hits.since(broken, self.terms.rules).map(|hit| Effect::Signal(Box::new(found.rule_signal(hit)))));
+        // What is large in itself makes an alert more severe, and opens none.
+        let floor = self.terms.floors.export.severity(day.largest).max(self.terms.floors.change.severity(day.most_changed));
+        let opened = || Claim::is_open(episodes, day.date, now.event.time.millis());
+        let Some(severity) = severity.or_else(|| floor.filter(|_| opened())).map(|s| Some(s).max(floor).unwrap_or(s)) else { return };
         let case = Case::of(day, score);
         let calendar = &mut self.calendar;
         let claim = found.claim(&case, severity);
@@ -312,9 +324,12 @@ impl Tenant {
     /// Only hard rules see an event more than 72 h behind the watermark. What they find is an alert of its own, one for each rule
     /// and date, so that a delivery of old events does not bury everybody.
     fn belated(&mut self, now: &Moment<'_>, mut day: Day, effects: &mut Vec<Effect>) {
-        rules(&mut day, now, &self.terms);
-        let broken = day.rules.and(self.terms.rules);
-        let Some(severity) = broken.severity() else { return };
+        // Contacts of so long ago are forgotten: who is not known has none.
+        let stranger = Baseline::default();
+        let known = self.roster.find(&now.enriched.enrich.manager).map_or(&stranger, |n| &self.roster.get(n).base);
+        rules(&mut day, known, now, &self.people, &self.terms);
+        let broken = day.hits.rules(self.terms.rules);
+        let Some(severity) = day.hits.severity(self.terms.rules) else { return };
         let n = self.roster.number(&now.enriched.enrich.manager);
         let Manager { id, base, belated, .. } = self.roster.change(n);
         if !remember(belated, day.date, broken) {
@@ -326,12 +341,12 @@ impl Tenant {
         day.refresh(base, class, &self.terms);
         let (nothing, all) = ([0.0; FAMILIES], day.v);
         day.evidence.note(&nothing, &all, || now.event.reference());
-        let (score, behaviour) = lifted(day.score(), now);
+        let (score, behaviour) = lifted(day.score(), now, false);
         self.trace = Trace::of(&day, score, behaviour, class.theta, Some(severity));
 
         let found =
-            Found { tenant: &self.name, manager: id, now, day: &day, base, rules: self.terms.rules, prior: self.shared.prior.as_deref() };
-        effects.extend(broken.iter().map(|rule| Effect::Signal(Box::new(found.rule_signal(rule)))));
+            Found { tenant: &self.name, manager: id, now, day: &day, base, terms: &self.terms, prior: self.shared.prior.as_deref() };
+        effects.extend(day.hits.since(0, self.terms.rules).map(|hit| Effect::Signal(Box::new(found.rule_signal(hit)))));
         let case = Case::of(&day, score);
         let claim = found.claim(&case, severity);
         if let Some((episode, notify)) = claim.file(&mut Vec::new(), || claim.time, || found.alert_id(true)) {
@@ -381,9 +396,9 @@ fn remember(belated: &mut Vec<(Date, Rules)>, date: Date, broken: Rules) -> bool
     true
 }
 
-/// Who leaves is looked at a nat more closely.
-fn lifted((score, behaviour): (f64, f64), now: &Moment<'_>) -> (f64, f64) {
-    let leaving = now.person.leaving(now.event.time);
-    let lift = |s: f64| if leaving && s > 0.0 { s + 1.0 } else { s };
+/// Who leaves, or works on a machine with a finding, is looked at a nat more closely.
+fn lifted((score, behaviour): (f64, f64), now: &Moment<'_>, at_risk: bool) -> (f64, f64) {
+    let closely = at_risk || now.person.leaving(now.event.time);
+    let lift = |s: f64| if closely && s > 0.0 { s + 1.0 } else { s };
     (lift(score), lift(behaviour))
 }

@@ -1,12 +1,16 @@
 //! What of a policy is asked at every event.
 
+use std::collections::BTreeMap;
+
 use super::{
-    Policy,
+    Policy, Severity,
+    accumulate::Moment,
+    control::{bulk_export, mass_change},
     detector::{FAMILIES, RULE, Set, control, detector, switch},
     explain::Family,
     rule::Rules,
 };
-use crate::event::{Budget, HOUR_MS};
+use crate::event::{Access, Budget, DAY_MS, HOUR_MS};
 
 /// A policy, ready for use. Configuration is checked before it becomes a record; what is beyond all sense all the same is
 /// brought back to it here, since the engine cannot fail.
@@ -22,19 +26,121 @@ pub(super) struct Terms {
     pub(super) stakes: [f64; FAMILIES],
     /// Days of critical evidence stay out of the calibration set.
     pub(super) robust: bool,
-    /// Records in one answer that are an alert by themselves.
-    pub(super) top_records: f64,
+    /// From which sizes on an alert is more severe.
+    pub(super) floors: AllFloors,
+    /// The numbers of hard rules.
+    pub(super) limits: Limits,
+    /// Controls that are off.
+    pub(super) off: Vec<String>,
+    /// Whose clients a manager may touch, where the tenant says so.
+    pub(super) access: Option<Access>,
+    /// Log-ins need a second factor.
+    pub(super) require_mfa: bool,
+    /// Oldest allowed version per application.
+    pub(super) min_versions: BTreeMap<String, String>,
+    /// Where backups must arrive.
+    pub(super) backup_targets: Vec<String>,
     /// A theft must not become usual.
     pub(super) guard: bool,
     /// Peer groups are fitted where roles do not say them.
     pub(super) groups: bool,
     /// A drift that an alert named begins again.
     pub(super) drip_restart: bool,
+    /// Personal fields asked for the first time are news.
+    pub(super) personal_fields: bool,
+    /// Controls whose names findings may take.
+    pub(super) names: Names,
     /// Accounts without a row that are held at most; events of further ones are stored, not scored.
     pub(super) ghosts: usize,
 }
 
 const GHOSTS: usize = 100_000;
+
+/// From which sizes on an alert is at least so severe; the top one is an alert by itself.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Floors {
+    pub(super) medium: f64,
+    pub(super) high: f64,
+    pub(super) top: f64,
+}
+
+/// Of one answer, and of what is changed in an hour.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct AllFloors {
+    pub(super) export: Floors,
+    pub(super) change: Floors,
+}
+
+/// Which names behavioural findings may take instead of their detector's own.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "a set of names")]
+pub(super) struct Names {
+    pub(super) lost_deal_look: bool,
+    pub(super) out_of_book: bool,
+    pub(super) personal_fields: bool,
+    pub(super) new_channel: bool,
+    pub(super) service_account: bool,
+    pub(super) watcher: bool,
+}
+
+/// The numbers of hard rules, as the policy sets them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Limits {
+    pub(super) slip_ms: i64,
+    pub(super) dormant_ms: i64,
+    pub(super) prompts: f64,
+    pub(super) prompts_ms: i64,
+    pub(super) failures: f64,
+    pub(super) failures_ms: i64,
+    pub(super) travel_kmh: f64,
+    pub(super) travel_km: f64,
+    pub(super) finding_ms: i64,
+    pub(super) overlap_ms: i64,
+    pub(super) accounts: f64,
+    pub(super) spray_ms: i64,
+    pub(super) close_ms: i64,
+    pub(super) backup_ms: i64,
+    pub(super) silent_hours: f64,
+    pub(super) silent_weeks: i64,
+}
+
+impl Floors {
+    pub(super) fn severity(&self, n: u64) -> Option<Severity> {
+        let n = super::math::number(n);
+        let floors = [(self.top, Severity::Critical), (self.high, Severity::High), (self.medium, Severity::Medium)];
+        floors.into_iter().find(|(floor, _)| n >= *floor).map(|(_, severity)| severity)
+    }
+}
+
+impl Limits {
+    fn of(policy: &Policy) -> Self {
+        let number = |id: &str, name: &str| policy.setting(id, name).max(0.0);
+        // A millennium is never over.
+        let span = |id: &str, name: &str, unit: i64| {
+            let units = super::math::count(number(id, name).min(1e12));
+            i64::try_from(units).unwrap_or(i64::MAX).saturating_mul(unit).min(1000 * 366 * DAY_MS)
+        };
+        const MINUTE: i64 = HOUR_MS / 60;
+        Self {
+            slip_ms: span("tamper", "slip_seconds", 1000),
+            dormant_ms: span("dormant", "days", DAY_MS).max(1),
+            prompts: number("no_mfa", "prompts"),
+            prompts_ms: span("no_mfa", "minutes", MINUTE),
+            failures: number("brute_force", "failures"),
+            failures_ms: span("brute_force", "minutes", MINUTE),
+            travel_kmh: number("impossible_travel", "km_per_hour"),
+            travel_km: number("impossible_travel", "least_km"),
+            finding_ms: span("endpoint_risk", "days", DAY_MS),
+            overlap_ms: if policy.switch("shared_account", "sessions") { span("shared_account", "minutes", MINUTE) } else { -1 },
+            accounts: number("spraying", "accounts").max(2.0),
+            spray_ms: span("spraying", "minutes", MINUTE),
+            close_ms: span("leaver_not_closed", "hours", HOUR_MS),
+            backup_ms: span("backup_overdue", "hours", HOUR_MS).max(HOUR_MS),
+            silent_hours: number("audit_gap", "hours").max(1.0),
+            silent_weeks: span("audit_gap", "weeks", 1),
+        }
+    }
+}
 
 /// A client base leaves by volume and through clients that are not one's own; hours, places and kinds of question say when and
 /// how, and alone they are work far more often than theft. The weights of a harmonic mean of p-values are free as long as they
@@ -60,19 +166,49 @@ impl Terms {
             rules: Rules::enabled(policy),
             stakes: if policy.stakes { STAKES } else { [1.0; FAMILIES] },
             robust: policy.robust,
-            top_records: policy.setting("bulk_export", "top_records"),
+            floors: AllFloors {
+                export: bulk_export::floors(|name| policy.setting("bulk_export", name)),
+                change: mass_change::floors(|name| policy.setting("mass_change", name)),
+            },
+            limits: Limits::of(policy),
+            off: policy.controls.iter().filter(|(_, c)| !c.enabled).map(|(id, _)| id.clone()).collect(),
+            access: policy.access,
+            require_mfa: policy.require_mfa,
+            min_versions: policy.min_versions.clone(),
+            backup_targets: policy.backup_targets.clone(),
             guard: policy.guard,
             groups: policy.groups,
             drip_restart: policy.switch("drip", "restart"),
+            personal_fields: policy.enabled("personal_fields") && policy.switch("personal_fields", "fields"),
+            names: Names {
+                lost_deal_look: policy.enabled("lost_deal_look"),
+                out_of_book: policy.enabled("out_of_book"),
+                personal_fields: policy.enabled("personal_fields"),
+                new_channel: policy.enabled("new_channel"),
+                service_account: policy.enabled("service_account"),
+                watcher: policy.enabled("watcher"),
+            },
             ghosts: GHOSTS,
         }
+    }
+}
+
+impl Terms {
+    /// Whether a control that is asked about a whole tenant may speak.
+    pub(super) fn enabled(&self, control: &str) -> bool {
+        !self.off.iter().any(|id| id == control)
+    }
+
+    /// The user's own rules that an event matches: id, title, level.
+    pub(super) fn own_rules(&self, _now: &Moment<'_>) -> Vec<(&str, &str, Severity)> {
+        Vec::new()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::{ControlPolicy, explain::Detector};
+    use crate::engine::{ControlPolicy, explain::Detector, rule::Rule};
 
     #[test]
     fn a_disabled_control_silences_its_detectors() {
@@ -89,7 +225,7 @@ mod tests {
         }
         let terms = Terms::of(&policy);
         assert!(!terms.detectors.has(Detector::CUnrel as usize) && terms.detectors.has(Detector::Unrel as usize));
-        assert_eq!(terms.rules.iter().map(super::super::rule::Rule::id).collect::<Vec<_>>(), ["leaver_active", "bulk_export"]);
+        assert!(terms.rules.has(Rule::LeaverActive) && !terms.rules.has(Rule::AddressDenied));
     }
 
     #[test]

@@ -8,8 +8,8 @@ use super::*;
 use crate::{
     directory::{User, When},
     event::{
-        Action, Actor, ActorKind, Address, Budget, Call, Change, Channel, DAY_MS, Date, Direction, Enrich, Enriched, Event, NamedClient,
-        Object, Origin, Outcome, Owner, Place, Query, Related, Tier, Timestamp,
+        Access, Action, Actor, ActorKind, Address, Auth, Budget, Call, Change, Channel, DAY_MS, Date, Direction, Enrich, Enriched, Event,
+        Former, NamedClient, Object, ObjectType, Origin, Outcome, Owner, Place, Query, Related, Tier, Timestamp,
     },
 };
 
@@ -89,6 +89,10 @@ fn policy(how: u8, n: u32) -> Policy {
         guard: how.is_multiple_of(7),
         groups: true,
         robust: how.is_multiple_of(5),
+        access: [None, Some(Access::Own), Some(Access::Team)][usize::from(how) % 3],
+        require_mfa: how.is_multiple_of(2),
+        min_versions: [("crm".to_owned(), "5.1".to_owned())].into(),
+        backup_targets: vec!["s3".to_owned()],
         controls: if how.is_multiple_of(2) { [off("chunked_export"), off("leaver_active")].into() } else { BTreeMap::new() },
         sigma: BTreeMap::new(),
     }
@@ -105,6 +109,11 @@ fn event(i: usize, who: u8, what: u8, how: u8, n: u32, entropy: u64, time: Times
         asn: bit(16).then_some(u32::from(how % 5)),
         user_agent: text("Agent/", entropy >> 20 & 7),
         device: text("d", entropy >> 24 & 3).filter(|_| bit(17)),
+        app: Some("crm".to_owned()),
+        version: text("5.", entropy >> 24 & 3),
+        lat: bit(18).then_some(f64::from(how)),
+        lon: bit(18).then_some(f64::from(n % 180)),
+        tls: text("1.", entropy >> 26 & 3),
         ..Place::default()
     };
     let clients = if n.is_multiple_of(97) { 700 } else { entropy >> 28 & 3 };
@@ -113,6 +122,9 @@ fn event(i: usize, who: u8, what: u8, how: u8, n: u32, entropy: u64, time: Times
         owner: Owner::ALL[usize::from(how) % Owner::ALL.len()],
         tier: bit(40).then_some(Tier::Key),
         related: (how.is_multiple_of(5)).then_some(Related::OpenOrder),
+        former: (how % 5 == 1).then_some(Former::LostDeal),
+        decoy: how == 77,
+        team: bit(42).then(|| "b".to_owned()),
         ..NamedClient::default()
     };
     Enriched {
@@ -126,21 +138,33 @@ fn event(i: usize, who: u8, what: u8, how: u8, n: u32, entropy: u64, time: Times
             outcome: Outcome::ALL[usize::from(how.is_multiple_of(8))],
             reason: None,
             channel: Some(Channel::ALL[usize::from(how) % 3]),
-            session: None,
-            object: Some(Object::default()),
+            session: text("s", entropy >> 50 & 3),
+            object: Some(Object { kind: bit(43).then_some(ObjectType::Client), id: text("o", entropy >> 52 & 3), ..Object::default() }),
             records: (!n.is_multiple_of(7)).then_some(if n == u32::MAX { u64::MAX } else { u64::from(n) }),
             bytes: None,
-            query: Some(Query { fingerprint: text("q", u64::from(how % 6)), filter: Some(how.is_multiple_of(3)), ..Query::default() }),
+            query: Some(Query {
+                fingerprint: text("q", u64::from(how % 6)),
+                filter: Some(how.is_multiple_of(3)),
+                fields: text("phone", 1).filter(|_| bit(44)).into_iter().collect(),
+                ..Query::default()
+            }),
             call: Some(Call { direction: Some(Direction::ALL[usize::from(how % 2)]), ..Call::default() }),
             order: None,
             client: Some(place),
-            auth: None,
-            change: Some(Change { target: text("x@example.org", u64::from(how % 2)), ..Change::default() }),
+            auth: Some(Auth { mfa: Some(bit(45)), mfa_method: bit(46).then(|| "push".to_owned()), ..Auth::default() }),
+            change: Some(Change {
+                what: ["audit", "webhook", "password", "Phone"].get(usize::from(how % 5)).map(|w| (*w).to_owned()),
+                from: text("v", entropy >> 54 & 1),
+                to: if how % 9 == 8 { Some("off".to_owned()) } else { text("v", entropy >> 55 & 1) },
+                target: text("x@example.org", u64::from(how % 2)),
+            }),
             attrs: BTreeMap::new(),
         },
         enrich: Enrich {
             manager,
             zone: "UTC".to_owned(),
+            grade: bit(47).then(|| "junior".to_owned()),
+            target: bit(48).then(|| PEOPLE[usize::from(how % 7)].to_owned()),
             address: if how % 50 == 49 { Address::Denied } else { Address::None },
             clients: (0..clients).map(client).collect(),
             ..Enrich::default()
@@ -241,7 +265,9 @@ proptest! {
             prop_assert_eq!(a.contributions.iter().map(|c| c.bits).sum::<u64>(), a.bits, "{:?}", a);
             prop_assert!(a.contributions.windows(2).all(|w| w[0].bits >= w[1].bits));
             prop_assert!(a.contributions.iter().all(|c| c.sentence.is_some() == (c.bits * 20 >= a.bits)));
-            prop_assert!(!a.event_ids.is_empty() && a.event_ids.len() <= 100 && a.score <= 100.0 && a.ln_p <= 0.0);
+            // What did not happen has no event.
+                let absent = a.subject.kind != SubjectKind::Manager && a.subject.kind != SubjectKind::Address || a.kind == "leaver_not_closed";
+                prop_assert!(a.event_ids.is_empty() == absent && a.event_ids.len() <= 100 && a.score <= 100.0 && a.ln_p <= 0.0);
             prop_assert!(a.controls.is_sorted() && a.mitre.is_sorted() && a.controls.contains(&a.kind));
             prop_assert!(!a.summary.en.is_empty() && !a.summary.ru.is_empty());
             let before = alerts.insert(&a.alert_id, a);

@@ -56,6 +56,9 @@ pub struct Enrich {
     /// Per named client, in the order in which the event names them, each once.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub clients: Vec<NamedClient>,
+    /// Whom an administrator's action or a finding is about: resolved over aliases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
     /// Records beyond the named clients.
     #[serde(default, skip_serializing_if = "is_default")]
     pub unnamed: u64,
@@ -84,6 +87,9 @@ pub struct NamedClient {
     /// The reason why this manager deals with this client, if the directory knows one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub related: Option<Related>,
+    /// Without such a reason: what it was to the manager once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub former: Option<Former>,
 }
 
 words! {
@@ -115,6 +121,26 @@ words! {
         RecentOrder = "recent_order",
         /// The manager owned the client within the last 14 days.
         HandOver = "hand_over",
+    }
+}
+
+words! {
+    /// Whose clients a manager may touch, where an organisation has said so.
+    Access {
+        /// Their own.
+        Own = "own",
+        /// Their team's.
+        Team = "team",
+    }
+}
+
+words! {
+    /// What a client was to a manager who has no reason to deal with it any more.
+    Former {
+        /// A deal in which the manager took part was lost.
+        LostDeal = "lost_deal",
+        /// The manager owned it, longer than a hand-over lasts ago.
+        HandedOver = "handed_over",
     }
 }
 

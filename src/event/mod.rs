@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use budget::Budget;
-pub use enriched::{Address, Enrich, Enriched, NamedClient, Origin, Owner, Related, Tier, Work};
+pub use enriched::{Access, Address, Enrich, Enriched, Former, NamedClient, Origin, Owner, Related, Tier, Work};
 pub use time::{DAY_MS, Date, HOUR_MS, ParseTimeError, Timestamp};
 
 /// The organisation of an event that names none.

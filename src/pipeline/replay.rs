@@ -27,8 +27,8 @@ pub struct Ask<'a> {
 
 /// Who hears what comes out.
 pub trait Sink {
-    /// An effect of an event.
-    fn effect(&mut self, cause: &Enriched, tenant: &Tenant, effect: Effect);
+    /// An effect of a record.
+    fn effect(&mut self, tenant: &Tenant, effect: Effect);
 
     /// An effect that the event would have had with another budget, by its place in [`Ask::budgets`].
     fn other(&mut self, _budget: usize, _effect: Effect) {}
@@ -75,10 +75,7 @@ impl Scored {
             effects.drain(..).for_each(|e| sink.other(i, e));
         }
         self.tenant.apply(record, effects);
-        if let Record::Event(cause) = record {
-            effects.drain(..).for_each(|e| sink.effect(cause, &self.tenant, e));
-        }
-        effects.clear();
+        effects.drain(..).for_each(|e| sink.effect(&self.tenant, e));
         if let Some(due) = Due::of(&self.tenant) {
             self.apply(&due.record(), effects, sink);
         }

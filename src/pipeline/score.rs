@@ -314,16 +314,14 @@ impl Scorer {
         };
         let tenant = partition.tenants.entry(line.tenant.clone()).or_insert_with_key(|name| Tenant::new(name));
         tenant.apply(&line.record, &mut self.effects);
-        let Record::Event(event) = &line.record else {
-            self.effects.clear();
-            return;
-        };
-        if !partition.touched.contains(&line.tenant) {
+        let event = if let Record::Event(event) = &line.record { Some(&**event) } else { None };
+        if event.is_some() && !partition.touched.contains(&line.tenant) {
             partition.touched.insert(line.tenant);
         }
         for effect in self.effects.drain(..) {
             match effect {
                 Effect::Stored { late } => {
+                    let Some(event) = event else { continue };
                     let (row, raw) = rows::event(event, late, &self.alias, position);
                     self.metrics.event(outcome(late));
                     self.pending.events.push(row);

@@ -465,6 +465,10 @@ pub fn policies(config: &Config) -> Result<Policies, Error> {
         let policy = Policy {
             zone: tenant.time_zone.clone().unwrap_or_else(|| other.zone.clone()),
             lateness_h: tenant.lateness_h.unwrap_or(other.lateness_h),
+            access: tenant.access,
+            require_mfa: tenant.require_mfa,
+            min_versions: tenant.min_versions.clone(),
+            backup_targets: tenant.backup_targets.clone(),
             ..other.clone()
         };
         policies.named.insert(name.clone(), policy);

@@ -103,10 +103,8 @@ pub async fn partition(
             if let Ok(line) = serde_json::from_slice::<LogLine>(&read.line) {
                 let tenant = tenants.entry(line.tenant.clone()).or_insert_with_key(|name| Tenant::new(name));
                 tenant.apply(&line.record, &mut effects);
-                if let Record::Event(event) = &line.record {
-                    collect(&mut scored, event, &mut effects, alias, Position { partition: id, offset: read.offset }, until);
-                }
-                effects.clear();
+                let event = if let Record::Event(event) = &line.record { Some(&**event) } else { None };
+                collect(&mut scored, event, &mut effects, alias, Position { partition: id, offset: read.offset }, until);
             }
             if until == Some(read.offset) {
                 scored.states = states(&tenants);
@@ -122,11 +120,11 @@ fn starts_the_log(line: &[u8]) -> bool {
     serde_json::from_slice::<LogLine>(line).is_ok_and(|l| matches!(l.record, Record::Policy(_)))
 }
 
-fn collect(scored: &mut Scored, event: &Enriched, effects: &mut Vec<Effect>, alias: &Alias, at: Position, until: Option<u64>) {
+fn collect(scored: &mut Scored, event: Option<&Enriched>, effects: &mut Vec<Effect>, alias: &Alias, at: Position, until: Option<u64>) {
     for effect in effects.drain(..) {
         match effect {
             Effect::Stored { late } => {
-                if until.is_some_and(|u| at.offset <= u) {
+                if let Some(event) = event.filter(|_| until.is_some_and(|u| at.offset <= u)) {
                     let (row, _) = rows::event(event, late, alias, at);
                     let (key, digest) = digest(&row);
                     scored.events.insert(key, digest);

@@ -201,15 +201,15 @@ pub struct SignalRow {
 }
 
 /// The row of a signal that `e` raised.
-pub fn signal(s: Signal, e: &Enriched, alias: &Alias, at: Position) -> SignalRow {
+pub fn signal(s: Signal, e: Option<&Enriched>, alias: &Alias, at: Position) -> SignalRow {
     SignalRow {
         manager_alias: alias.of(&s.tenant, &s.manager),
         signal_id: s.signal_id,
         tenant: s.tenant,
         manager: s.manager,
         time: s.time.millis(),
-        source: e.event.source.clone(),
-        id: e.event.id.clone(),
+        source: e.map(|e| e.event.source.clone()).unwrap_or_default(),
+        id: e.map(|e| e.event.id.clone()).unwrap_or_default(),
         control: s.control,
         detector: s.detector,
         bits: s.bits,

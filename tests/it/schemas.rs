@@ -16,8 +16,8 @@ use filin::{
         prior::{Group, Peers, Prior, Usually},
     },
     event::{
-        Action, Actor, ActorKind, Address, Auth, Budget, Call, Change, Channel, Date, Direction, Enrich, Enriched, Event, NamedClient, Net,
-        Object, ObjectType, Origin, Outcome, Owner, Place, Query, Related, Tier, Timestamp, Work,
+        Access, Action, Actor, ActorKind, Address, Auth, Budget, Call, Change, Channel, Date, Direction, Enrich, Enriched, Event, Former,
+        NamedClient, Net, Object, ObjectType, Origin, Outcome, Owner, Place, Query, Related, Tier, Timestamp, Work,
     },
     model::{Expect, Kind, Label, Strength},
 };
@@ -109,6 +109,7 @@ fn named_client() -> NamedClient {
         tier: Some(Tier::Key),
         decoy: true,
         related: Some(Related::OpenOrder),
+        former: Some(Former::LostDeal),
     }
 }
 
@@ -123,6 +124,7 @@ fn enrich() -> Enrich {
         address: Address::Denied,
         notice: true,
         clients: vec![named_client()],
+        target: Some("b".to_owned()),
         unnamed: 3,
     }
 }
@@ -140,6 +142,10 @@ fn policy() -> Policy {
         robust: true,
         guard: false,
         groups: false,
+        access: Some(Access::Own),
+        require_mfa: true,
+        min_versions: BTreeMap::from([("crm".to_owned(), "5.1".to_owned())]),
+        backup_targets: vec!["s3".to_owned()],
         controls: BTreeMap::from([("drip".to_owned(), control_policy())]),
         sigma: BTreeMap::from([("own.yml".to_owned(), "title: T\n".to_owned())]),
     }
@@ -424,10 +430,12 @@ fn the_schemas_say_what_the_types_are() {
     seen.words("event#/$defs/call/properties/direction", words!(Direction));
     seen.words("event#/$defs/place/properties/net", words!(Net));
     seen.words("log#/$defs/enrich/properties/work", words!(Work));
+    seen.words("log#/$defs/policy/properties/access", words!(Access));
     seen.words("log#/$defs/enrich/properties/address", words!(Address));
     seen.words("log#/$defs/named_client/properties/owner", words!(Owner));
     seen.words("log#/$defs/named_client/properties/tier", words!(Tier));
     seen.words("log#/$defs/named_client/properties/related", words!(Related));
+    seen.words("log#/$defs/named_client/properties/former", words!(Former));
     seen.words("log#/$defs/verdict/properties/verdict", words!(VerdictKind));
     seen.words("log#/$defs/user/properties/grade", words!(Grade));
     seen.words("log#/$defs/user/properties/kind", words!(ActorKind));

@@ -1,7 +1,16 @@
 //! One export, report or API answer of unusual size.
 
-use super::{Control, Kind, SeverityRule, floor, words};
-use crate::engine::explain::Detector;
+use super::{Asked, Control, Kind, SeverityRule, floor, words};
+use crate::{
+    engine::{
+        Severity, Text,
+        explain::{Detector, Facts, Hit, phrase},
+        math::number,
+        rule::{Hits, Rule},
+        terms::Floors,
+    },
+    event::Action,
+};
 
 pub(super) const CONTROL: Control = Control {
     id: "bulk_export",
@@ -20,13 +29,29 @@ pub(super) const CONTROL: Control = Control {
         "records of the day below which size is no evidence",
         "записей за день, меньше которых размер не считается признаком",
     )],
-    settings: &[floor(
-        "top_records",
-        100_000.0,
-        "records in one export, report or API answer from which on it is a critical alert by itself, whatever is usual",
-        "записей в одной выгрузке, отчёте или ответе API, начиная с которых это критическое оповещение само по себе, что бы ни было обычно",
-    )],
+    settings: &[
+        floor(
+            "medium_records",
+            10_000.0,
+            "records in one answer from which on an open alert is medium at least",
+            "записей в одном ответе, начиная с которых уже открытое оповещение не ниже среднего",
+        ),
+        floor(
+            "high_records",
+            50_000.0,
+            "records in one answer from which on an open alert is high at least",
+            "записей в одном ответе, начиная с которых уже открытое оповещение не ниже высокого",
+        ),
+        floor(
+            "top_records",
+            100_000.0,
+            "records in one export, report or API answer from which on it is a critical alert by itself, whatever is usual",
+            "записей в одной выгрузке, отчёте или ответе API, начиная с которых это критическое оповещение само по себе, что бы ни было обычно",
+        ),
+    ],
     switches: &[],
+    said: Some(said),
+    named: None,
     benign: &[
         words(
             "Was a quarter-end or management report due? Ask the supervisor",
@@ -42,3 +67,33 @@ pub(super) const CONTROL: Control = Control {
         ),
     ],
 };
+
+/// `records`: of the event.
+pub(super) fn check(asked: &Asked<'_>, records: u64, hits: &mut Hits) {
+    let event = asked.now.event;
+    let answers = matches!(event.action, Action::Export | Action::Print | Action::ApiQuery | Action::Report);
+    if answers && event.ok() && asked.terms.floors.export.severity(records) == Some(Severity::Critical) {
+        hits.mark(Rule::TopExport, event.time, [number(records), asked.terms.floors.export.top], &[]);
+    }
+}
+
+/// The floors of one answer.
+pub(in crate::engine) fn floors(setting: impl Fn(&str) -> f64) -> Floors {
+    Floors { medium: setting("medium_records"), high: setting("high_records"), top: setting("top_records") }
+}
+
+fn said(hit: &Hit, facts: &Facts) -> Text {
+    let clock = phrase::clock(facts, hit.at);
+    Text {
+        en: format!(
+            "One answer of {} at {clock}; from {} on that is an alert by itself",
+            phrase::en(hit.observed, "record", "records"),
+            phrase::n_en(hit.expected)
+        ),
+        ru: format!(
+            "Сразу {} в одном ответе в {clock}; начиная с {} это оповещение само по себе",
+            phrase::ru(hit.observed, ["запись", "записи", "записей"]),
+            phrase::n_ru(hit.expected)
+        ),
+    }
+}

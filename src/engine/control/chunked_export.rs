@@ -67,6 +67,8 @@ pub(super) const CONTROL: Control = Control {
             "число разных клиентов за 30 дней — отдельный признак",
         ),
     ],
+    said: None,
+    named: None,
     benign: &[
         words(
             "Is a calling campaign under way? See whether the team rose too",

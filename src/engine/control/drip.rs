@@ -30,6 +30,8 @@ pub(super) const CONTROL: Control = Control {
         "a drift that an alert named begins again from nothing at the close of the day, so that one change of level is told once",
         "сдвиг, названный в оповещении, после закрытия дня начинается с нуля: об одной перемене уровня сообщается один раз",
     )],
+    said: None,
+    named: None,
     benign: &[
         words("Did the person's duties or portfolio grow?", "Не вырос ли круг обязанностей или число клиентов?"),
         words("Has a season begun that the whole team feels?", "Не начался ли сезон, который заметен у всей команды?"),

@@ -22,6 +22,8 @@ pub(super) const CONTROL: Control = Control {
     )],
     settings: &[],
     switches: &[],
+    said: None,
+    named: None,
     benign: &[
         words("Is it a new report or function of the CRM used for the first time?", "Не новый ли это отчёт или функция CRM?"),
         words("Did the person's duties change?", "Не изменились ли обязанности человека?"),

@@ -1,7 +1,16 @@
 //! Mass delete, update, transfer or share.
 
-use super::{Control, Kind, SeverityRule, floor, words};
-use crate::engine::explain::Detector;
+use super::{Asked, Control, Kind, SeverityRule, floor, words};
+use crate::{
+    engine::{
+        Severity, Text,
+        explain::{Detector, Facts, Hit, phrase},
+        math::number,
+        rule::{Hits, Rule},
+        terms::Floors,
+    },
+    event::Action,
+};
 
 pub(super) const CONTROL: Control = Control {
     id: "mass_change",
@@ -34,8 +43,29 @@ pub(super) const CONTROL: Control = Control {
             "вес открытых для других записей, меньше которого он не считается признаком; вовне запись весит 1, внутри 0,1",
         ),
     ],
-    settings: &[],
+    settings: &[
+        floor(
+            "medium_changes",
+            100.0,
+            "records changed in an hour from which on an open alert is medium at least",
+            "записей, изменённых за час, начиная с которых уже открытое оповещение не ниже среднего",
+        ),
+        floor(
+            "high_changes",
+            1_000.0,
+            "records changed in an hour from which on an open alert is high at least",
+            "записей, изменённых за час, начиная с которых уже открытое оповещение не ниже высокого",
+        ),
+        floor(
+            "top_changes",
+            10_000.0,
+            "records deleted, merged, transferred, changed or shared in an hour from which on it is a critical alert by itself",
+            "записей, удалённых, объединённых, переданных, изменённых или открытых за час, начиная с которых это критическое оповещение само по себе",
+        ),
+    ],
     switches: &[],
+    said: Some(said),
+    named: None,
     benign: &[
         words("Is an administrator or a data steward cleaning up?", "Не чистит ли базу администратор или ответственный за данные?"),
         words("Are territories or owners being changed on order?", "Не меняются ли по распоряжению территории или владельцы?"),
@@ -45,3 +75,36 @@ pub(super) const CONTROL: Control = Control {
         ),
     ],
 };
+
+/// Whether an action changes records of others than itself.
+pub(in crate::engine) fn changes(action: Action) -> bool {
+    matches!(action, Action::Delete | Action::Merge | Action::Transfer | Action::Update | Action::Share)
+}
+
+/// `in_hour`: records changed so far within the hour.
+pub(super) fn check(asked: &Asked<'_>, in_hour: u64, hits: &mut Hits) {
+    if asked.terms.floors.change.severity(in_hour) == Some(Severity::Critical) {
+        hits.mark(Rule::TopChange, asked.now.event.time, [number(in_hour), asked.terms.floors.change.top], &[]);
+    }
+}
+
+/// The floors of an hour.
+pub(in crate::engine) fn floors(setting: impl Fn(&str) -> f64) -> Floors {
+    Floors { medium: setting("medium_changes"), high: setting("high_changes"), top: setting("top_changes") }
+}
+
+fn said(hit: &Hit, facts: &Facts) -> Text {
+    let clock = phrase::clock(facts, hit.at);
+    Text {
+        en: format!(
+            "{} changed within an hour, at {clock}; from {} on that is an alert by itself",
+            phrase::en(hit.observed, "record", "records"),
+            phrase::n_en(hit.expected)
+        ),
+        ru: format!(
+            "За час изменено: {}, в {clock}; начиная с {} это оповещение само по себе",
+            phrase::ru(hit.observed, ["запись", "записи", "записей"]),
+            phrase::n_ru(hit.expected)
+        ),
+    }
+}

@@ -17,6 +17,8 @@ pub(super) const CONTROL: Control = Control {
     parameters: &[],
     settings: &[],
     switches: &[],
+    said: None,
+    named: None,
     benign: &[
         words("Is the person on a business trip or working from home?", "Не в командировке ли человек, не работает ли из дома?"),
         words(

@@ -22,6 +22,8 @@ pub(super) const CONTROL: Control = Control {
     )],
     settings: &[],
     switches: &[],
+    said: None,
+    named: None,
     benign: &[
         words(
             "Is it a shift, a duty or overtime that the schedule does not show?",

@@ -19,6 +19,8 @@ pub(super) const CONTROL: Control = Control {
     )],
     settings: &[],
     switches: &[],
+    said: None,
+    named: None,
     benign: &[
         words(
             "Does a browser extension or dashboard refresh lists by itself?",

@@ -27,6 +27,8 @@ pub(super) const CONTROL: Control = Control {
         "the share of such clients among those touched is evidence of its own, so that strangers in place of one's own work are seen",
         "доля таких клиентов среди затронутых — отдельный признак: видны и чужие клиенты вместо собственных",
     )],
+    said: None,
+    named: None,
     benign: &[
         words(
             "Does the person stand in for a colleague whose absence is not in the calendar?",

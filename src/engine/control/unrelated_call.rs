@@ -22,6 +22,8 @@ pub(super) const CONTROL: Control = Control {
     )],
     settings: &[],
     switches: &[],
+    said: None,
+    named: None,
     benign: &[
         words(
             "Is a calling campaign under way? See whether the team rose too",

@@ -6,11 +6,13 @@ use super::{
     Attribute, Detector, Facts, Finding,
     number::{Language, Number, Rarity},
     shared::{
-        action_of, capital, drift_of, in_an_unusual_hour, joined, lower, new_values, quoted, share, shown, title, weighty, worded_clock,
+        action_of, capital, drift_of, in_an_unusual_hour, joined, lower, new_values, other_rules, quoted, share, title, weighty,
+        worded_clock,
     },
 };
 use crate::{
     directory::Zone,
+    engine::{control, personal},
     event::{Action, Channel, Timestamp},
 };
 
@@ -205,7 +207,14 @@ fn unrelated(f: &Finding, facts: &Facts) -> String {
     } else {
         format!(", {} of them key", EN.whole(facts.unrelated_key.min(n.max(1))).text)
     };
-    format!("{who} of other managers touched without an order ({weight}){key}")
+    let once = match f.control.as_str() {
+        "lost_deal_look" => {
+            format!("; most of the weight ({}) lies on former clients: deals lost, clients handed over", EN.counted(facts.former).text)
+        }
+        "out_of_book" => format!("; most of the weight ({}) lies on clients of other teams", EN.counted(facts.elsewhere).text),
+        _ => String::new(),
+    };
+    format!("{who} of other managers touched without an order ({weight}){key}{once}")
 }
 
 fn strangers(f: &Finding, facts: &Facts) -> String {
@@ -273,9 +282,16 @@ fn new_query(facts: &Facts) -> String {
     let mut parts = Vec::new();
     for (attribute, values) in &found.values {
         if *attribute == Attribute::Fingerprint {
-            let queries = EN.whole(values.len() as u64);
-            let queries = if values.len() == 1 { "a query".to_owned() } else { queries.with_en("query", "queries") };
-            parts.push(format!("{queries} never asked before"));
+            let fields: Vec<String> = values.iter().filter_map(|v| personal::kind(v)).map(|k| field(k).to_owned()).collect();
+            let n = values.len() - fields.len();
+            let queries = EN.whole(n as u64);
+            if n > 0 {
+                let queries = if n == 1 { "a query".to_owned() } else { queries.with_en("query", "queries") };
+                parts.push(format!("{queries} never asked before"));
+            }
+            if !fields.is_empty() {
+                parts.push(format!("{} never asked for before", joined(&fields, "and")));
+            }
         } else {
             parts.extend(values.iter().take(3).map(|v| format!("a first {}", first_time(v))));
             if values.len() > 3 {
@@ -289,6 +305,20 @@ fn new_query(facts: &Facts) -> String {
             let name = attribute_names(attribute).0;
             capital(&format!("{}; a new {name} happens on {} of days", joined(&parts, "and"), EN.percent(rate)))
         }
+    }
+}
+
+/// A kind of personal field.
+fn field(kind: &str) -> &str {
+    match kind {
+        "phone" => "telephone numbers",
+        "email" => "e-mail addresses",
+        "passport" => "passport data",
+        "birth" => "dates of birth",
+        "address" => "addresses",
+        "tax" => "tax or insurance numbers",
+        "bank" => "bank details",
+        other => other,
     }
 }
 
@@ -352,23 +382,15 @@ fn drift(detector: Detector, facts: &Facts) -> String {
 }
 
 fn rule(f: &Finding, facts: &Facts) -> String {
-    let what = match f.control.as_str() {
-        "leaver_active" => match facts.terminated_at {
-            Some(at) => format!("Active at {} although access ended on {}", worded_clock(facts), date(&facts.zone, at)),
-            None => format!("Active at {} after dismissal", worded_clock(facts)),
-        },
-        "address_denied" => match facts.address.as_deref().map(shown).filter(|a| !a.is_empty()) {
-            Some(address) => format!("Came from {address}, which is not on the list of allowed addresses"),
-            None => "Came from an address that is not on the list of allowed addresses".to_owned(),
-        },
-        other => match facts.top_answer.filter(|_| other == "bulk_export") {
-            Some((n, top)) => format!("One answer of {}; from {} on that is an alert by itself", records(&EN.whole(n)), EN.whole(top).text),
-            None => title(other, EN),
-        },
-    };
-    let others: Vec<String> = facts.other_rules.iter().map(|r| lower(&title(r, EN))).filter(|t| !t.is_empty()).collect();
-    let others = if others.is_empty() { String::new() } else { format!("; also {}", joined(&others, "and")) };
-    format!("{what}{others} (rule, {}).", bits(&EN.bits(f.s)))
+    let said = facts.hits.first().and_then(|hit| Some(control::get(hit.rule.id())?.said?(hit, facts).en));
+    let others: Vec<String> = other_rules(facts, EN).iter().map(|t| lower(t)).collect();
+    as_rule(&said.unwrap_or_else(|| title(&f.control, EN)), &others, f.s)
+}
+
+/// A rule's sentence: with its evidence, without how rare that is.
+pub(super) fn as_rule(what: &str, others: &[String], nats: f64) -> String {
+    let others = if others.is_empty() { String::new() } else { format!("; also {}", joined(others, "and")) };
+    format!("{what}{others} (rule, {}).", bits(&EN.bits(nats)))
 }
 
 fn rarity(f: &Finding) -> String {
@@ -380,7 +402,7 @@ fn rarity(f: &Finding) -> String {
     }
 }
 
-fn date(zone: &Zone, t: Timestamp) -> String {
+pub(super) fn date(zone: &Zone, t: Timestamp) -> String {
     let (year, month, day) = zone.date(t).ymd();
     format!("{day} {} {year}", MONTHS[usize::try_from(month - 1).expect("a month")])
 }

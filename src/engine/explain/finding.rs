@@ -1,7 +1,10 @@
 //! What a sentence is made from: the numbers that were used, nothing recomputed.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     directory::Zone,
+    engine::rule::Rule,
     event::{Timestamp, words},
 };
 
@@ -152,6 +155,38 @@ pub struct NewValue {
     pub rate: f64,
 }
 
+/// A rule that was broken, and what is told of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Hit {
+    /// Which.
+    pub rule: Rule,
+    /// How often today.
+    pub n: u64,
+    /// First time.
+    pub at: Timestamp,
+    /// What was seen.
+    pub observed: f64,
+    /// What is expected at most.
+    pub expected: f64,
+    /// What the source called things.
+    pub texts: Vec<Box<str>>,
+}
+
+/// A source's text is kept so long.
+const LONGEST: usize = 64;
+
+impl Hit {
+    pub(in crate::engine) fn new(rule: Rule, at: Timestamp, [observed, expected]: [f64; 2], texts: &[&str]) -> Self {
+        let kept = |t: &&str| t.chars().take(LONGEST).collect::<String>().into();
+        Self { rule, n: 1, at, observed, expected, texts: texts.iter().map(kept).collect() }
+    }
+
+    /// One of the texts, unless it is empty.
+    pub(in crate::engine) fn text(&self, i: usize) -> Option<&str> {
+        self.texts.get(i).map(|t| &**t).filter(|t| !t.trim().is_empty())
+    }
+}
+
 /// What holds for the whole manager-day so far.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Facts {
@@ -197,10 +232,10 @@ pub struct Facts {
     pub absent: bool,
     /// Some touched clients belong to an absent colleague.
     pub substitute: bool,
-    /// The address that was refused, when a rule speaks of one.
-    pub address: Option<String>,
-    /// Records of the largest answer today, and from how many on that is an alert by itself; when a rule speaks of it.
-    pub top_answer: Option<(u64, u64)>,
-    /// Other rules of the day beside the strongest.
-    pub other_rules: Vec<String>,
+    /// Weight of touched clients who were the manager's own or whose deal with them was lost, without a reason today.
+    pub former: f64,
+    /// Weight of touched clients of other teams.
+    pub elsewhere: f64,
+    /// Broken rules of the day, the strongest first.
+    pub hits: Vec<Hit>,
 }

@@ -3,14 +3,15 @@
 mod english;
 mod finding;
 mod number;
+pub(in crate::engine) mod phrase;
 mod russian;
 mod shared;
 #[cfg(test)]
 mod tests;
 
-pub use finding::{Attribute, Detector, Facts, Family, Finding, NewValue, Usual};
+pub use finding::{Attribute, Detector, Facts, Family, Finding, Hit, NewValue, Usual};
 
-use super::Text;
+use super::{Text, rule::Rule};
 
 /// Why, from one finding: what was seen, what is usual, how rare that is.
 pub fn sentence(finding: &Finding, facts: &Facts) -> Text {
@@ -20,6 +21,31 @@ pub fn sentence(finding: &Finding, facts: &Facts) -> Text {
 /// What an analyst reads first. `findings`: strongest first.
 pub fn summary(findings: &[Finding], facts: &Facts) -> Text {
     Text { en: english::summary(findings, facts), ru: russian::summary(findings, facts) }
+}
+
+/// What a rule says, with its evidence (nats) behind it.
+pub(in crate::engine) fn in_rule_words(what: &Text, nats: f64) -> Text {
+    Text { en: english::as_rule(&what.en, &[], nats), ru: russian::as_rule(&what.ru, &[], nats) }
+}
+
+/// A date in both languages.
+pub(in crate::engine) fn dates(zone: &crate::directory::Zone, t: crate::event::Timestamp) -> Text {
+    Text { en: english::date(zone, t), ru: russian::date(zone, t) }
+}
+
+/// What a rule counts.
+pub(in crate::engine) fn rule_unit(rule: Rule) -> &'static str {
+    match rule {
+        Rule::TopExport | Rule::TopChange | Rule::JuniorDelete | Rule::EndpointExport => "records",
+        Rule::Decoy | Rule::KeyClient | Rule::OutOfBook => "clients",
+        Rule::BruteForce | Rule::BruteForced | Rule::NoMfa => "log-ins",
+        Rule::Stuffing => "accounts",
+        Rule::Dormant => "days",
+        Rule::Tamper => "minutes",
+        Rule::ImpossibleTravel => "km",
+        Rule::SharedAccount | Rule::SessionHijack => "places",
+        _ => "events",
+    }
 }
 
 /// What a detector's value counts.

@@ -5,10 +5,13 @@ use std::fmt::Write as _;
 use super::{
     Attribute, Detector, Facts, Finding,
     number::{Language, Number, Rarity},
-    shared::{action_of, drift_of, in_an_unusual_hour, joined, lower, new_values, quoted, share, shown, title, weighty, worded_clock},
+    shared::{
+        action_of, drift_of, in_an_unusual_hour, joined, lower, new_values, other_rules, quoted, share, title, weighty, worded_clock,
+    },
 };
 use crate::{
     directory::Zone,
+    engine::{control, personal},
     event::{Action, Channel, Timestamp},
 };
 
@@ -236,7 +239,14 @@ fn unrelated(f: &Finding, facts: &Facts) -> String {
     } else {
         format!(", из них ключевых — {}", RU.whole(facts.unrelated_key.min(n.max(1))).text)
     };
-    format!("{head} других менеджеров{without} ({weight}){key}")
+    let once = match f.control.as_str() {
+        "lost_deal_look" => {
+            format!("; большая часть веса ({}) — бывшие клиенты: сделка проиграна или клиент передан", RU.counted(facts.former).text)
+        }
+        "out_of_book" => format!("; большая часть веса ({}) — клиенты других команд", RU.counted(facts.elsewhere).text),
+        _ => String::new(),
+    };
+    format!("{head} других менеджеров{without} ({weight}){key}{once}")
 }
 
 /// `из 21 клиента`, `из 22 клиентов`.
@@ -311,9 +321,16 @@ fn new_query(facts: &Facts) -> String {
     let found = new_values(facts, |a| matches!(a, Attribute::Action | Attribute::Fingerprint));
     let mut parts = Vec::new();
     for (attribute, values) in &found.values {
-        let n = RU.whole(values.len() as u64);
         if *attribute == Attribute::Fingerprint {
-            parts.push(if values.len() == 1 { "такой запрос".to_owned() } else { with(&n, attribute_names(*attribute).1) });
+            let fields: Vec<String> = values.iter().filter_map(|v| personal::kind(v)).map(|k| field(k).to_owned()).collect();
+            match values.len() - fields.len() {
+                0 => {}
+                1 => parts.push("такой запрос".to_owned()),
+                queries => parts.push(with(&RU.whole(queries as u64), attribute_names(*attribute).1)),
+            }
+            if !fields.is_empty() {
+                parts.push(format!("запрошены {}", joined(&fields, "и")));
+            }
         } else {
             parts.extend(values.iter().take(3).map(|v| first_time(v)));
             if values.len() > 3 {
@@ -327,6 +344,20 @@ fn new_query(facts: &Facts) -> String {
             let (new, noun) = attribute_names(attribute);
             format!("Впервые: {}; {new} {} бывает {}", joined(&parts, "и"), noun[0], in_share_of_days(rate))
         }
+    }
+}
+
+/// A kind of personal field.
+fn field(kind: &str) -> &str {
+    match kind {
+        "phone" => "номера телефонов",
+        "email" => "адреса почты",
+        "passport" => "паспортные данные",
+        "birth" => "даты рождения",
+        "address" => "адреса",
+        "tax" => "ИНН или СНИЛС",
+        "bank" => "банковские реквизиты",
+        other => other,
     }
 }
 
@@ -390,26 +421,15 @@ fn drift(detector: Detector, facts: &Facts) -> String {
 }
 
 fn rule(f: &Finding, facts: &Facts) -> String {
-    let what = match f.control.as_str() {
-        "leaver_active" => match facts.terminated_at {
-            Some(at) => format!("Активность в {}, хотя доступ прекращён {}", worded_clock(facts), date(&facts.zone, at)),
-            None => format!("Активность в {} после увольнения", worded_clock(facts)),
-        },
-        "address_denied" => match facts.address.as_deref().map(shown).filter(|a| !a.is_empty()) {
-            Some(address) => format!("Обращение с адреса {address}, которого нет в списке разрешённых"),
-            None => "Обращение с адреса, которого нет в списке разрешённых".to_owned(),
-        },
-        other => match facts.top_answer.filter(|_| other == "bulk_export") {
-            Some((n, top)) => {
-                let size = with(&RU.whole(n), RECORDS);
-                format!("Сразу {size} в одном ответе; начиная с {} это оповещение само по себе", RU.whole(top).text)
-            }
-            None => title(other, RU),
-        },
-    };
-    let others: Vec<String> = facts.other_rules.iter().map(|r| lower(&title(r, RU))).filter(|t| !t.is_empty()).collect();
-    let others = if others.is_empty() { String::new() } else { format!("; также {}", joined(&others, "и")) };
-    format!("{what}{others} (правило, {}).", bits(&RU.bits(f.s)))
+    let said = facts.hits.first().and_then(|hit| Some(control::get(hit.rule.id())?.said?(hit, facts).ru));
+    let others: Vec<String> = other_rules(facts, RU).iter().map(|t| lower(t)).collect();
+    as_rule(&said.unwrap_or_else(|| title(&f.control, RU)), &others, f.s)
+}
+
+/// A rule's sentence: with its evidence, without how rare that is.
+pub(super) fn as_rule(what: &str, others: &[String], nats: f64) -> String {
+    let others = if others.is_empty() { String::new() } else { format!("; также {}", joined(others, "и")) };
+    format!("{what}{others} (правило, {}).", bits(&RU.bits(nats)))
 }
 
 fn rarity(f: &Finding) -> String {
@@ -421,7 +441,7 @@ fn rarity(f: &Finding) -> String {
     }
 }
 
-fn date(zone: &Zone, t: Timestamp) -> String {
+pub(super) fn date(zone: &Zone, t: Timestamp) -> String {
     let (year, month, day) = zone.date(t).ymd();
     format!("{day} {} {year} года", MONTHS[usize::try_from(month - 1).expect("a month")])
 }

@@ -1,6 +1,6 @@
 //! What the sentences of both languages are built from.
 
-use super::{Attribute, Detector, Facts, Finding, number::Language};
+use super::{Attribute, Detector, Facts, Finding, Hit, number::Language};
 use crate::{
     engine::{control, math::number},
     event::{Action, Channel},
@@ -64,6 +64,22 @@ pub(super) fn joined(parts: &[String], and: &str) -> String {
 /// A control's title; of one that is not in the catalogue, its id.
 pub(super) fn title(control: &str, language: Language) -> String {
     control::get(control).map_or_else(|| shown(control), |c| if language == Language::English { c.title.en } else { c.title.ru }.to_owned())
+}
+
+/// Titles of the rules that were broken besides the strongest, each once; of the user's own rules, what they call themselves.
+pub(super) fn other_rules(facts: &Facts, language: Language) -> Vec<String> {
+    let name = |h: &Hit| match h.rule.id() {
+        "sigma" => quoted(h.text(1).or(h.text(0)).unwrap_or_default()),
+        id => title(id, language),
+    };
+    let mut names: Vec<String> = Vec::new();
+    let first = facts.hits.first().map(name);
+    for name in facts.hits.iter().skip(1).map(name).filter(|n| !n.is_empty()) {
+        if Some(&name) != first.as_ref() && !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
 }
 
 /// With a small first letter, for the middle of a sentence.

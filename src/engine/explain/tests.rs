@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{directory::Zone, event::Timestamp};
+use crate::{directory::Zone, engine::control, event::Timestamp};
 
 fn finding(detector: Detector, observed: f64) -> Finding {
     let family = match detector {
@@ -175,17 +175,74 @@ fn new_values_absences_and_rules_are_told() {
     let rule = |control: &str| Finding { s: 20.1, usual: None, control: control.to_owned(), ..finding(Detector::Rule, 20.1) };
     let facts = Facts {
         terminated_at: Some(left),
-        address: Some("203.0.113.9".to_owned()),
-        other_rules: vec!["address_denied".to_owned(), "own-rule".to_owned()],
+        hits: vec![
+            hit(Rule::LeaverActive, 3.0, 0.0, &[]),
+            hit(Rule::SigmaHigh, 1.0, 0.0, &["r-7", "Night exports"]),
+            hit(Rule::AddressDenied, 1.0, 0.0, &["203.0.113.9"]),
+            hit(Rule::BruteForced, 12.0, 10.0, &[]),
+            hit(Rule::BruteForce, 12.0, 10.0, &[]),
+        ],
         ..facts()
     };
     lines(&mut out, &sentence(&rule("leaver_active"), &facts));
-    let alone = Facts { other_rules: Vec::new(), ..facts };
-    lines(&mut out, &sentence(&rule("address_denied"), &alone));
-    lines(&mut out, &sentence(&rule("own-rule"), &alone));
-    lines(&mut out, &sentence(&rule("leaver_active"), &Facts { terminated_at: None, ..alone.clone() }));
-    lines(&mut out, &sentence(&rule("address_denied"), &Facts { address: None, ..alone }));
+    let alone = |hit: Hit| Facts { terminated_at: None, hits: vec![hit], ..facts.clone() };
+    lines(&mut out, &sentence(&rule("leaver_active"), &alone(facts.hits[0].clone())));
+    lines(&mut out, &sentence(&rule("address_denied"), &alone(hit(Rule::AddressDenied, 1.0, 0.0, &[" "]))));
+    lines(&mut out, &sentence(&rule("own-rule"), &Facts { hits: Vec::new(), ..facts.clone() }));
     insta::assert_snapshot!("circumstances", readable(&out));
+}
+
+fn hit(rule: Rule, observed: f64, expected: f64, texts: &[&str]) -> Hit {
+    Hit::new(rule, Timestamp::parse("2026-03-27T00:45:00Z").expect("a time"), [observed, expected], texts)
+}
+
+#[test]
+fn each_rule_has_its_sentence() {
+    let mut out = String::new();
+    for rule in Rule::ALL {
+        writeln!(out, "{}", rule.as_str()).expect("in memory");
+        let cases: &[(f64, f64, &[&str])] = match rule {
+            Rule::LeaverActive => &[(3.0, 0.0, &[])],
+            Rule::AddressDenied => &[(1.0, 0.0, &["203.0.113.9"])],
+            Rule::TopExport => &[(120_000.0, 100_000.0, &[])],
+            Rule::TopChange => &[(12_001.0, 10_000.0, &[])],
+            Rule::Stuffing => &[(7.0, 5.0, &["203.0.113.9"])],
+            Rule::BruteForced | Rule::BruteForce => &[(12.0, 10.0, &[])],
+            Rule::OwnPrivilege | Rule::Privilege => &[(1.0, 0.0, &["Admin: ViewAllData"]), (2.0, 0.0, &[""])],
+            Rule::AuditOff => &[(1.0, 0.0, &["audit"])],
+            Rule::EndpointExport => &[(640.0, 0.0, &[])],
+            Rule::SessionHijack => &[(2.0, 1.0, &["program", "curl/8.5"]), (2.0, 1.0, &["country", "NL"])],
+            Rule::Tamper => &[(95.0, 0.0, &["reverted", "Phone"]), (1.0, 0.0, &["redirected", "Email"]), (21.0, 0.0, &["lent", ""])],
+            Rule::OutOfBook => &[(4.0, 0.0, &["own"]), (1.0, 0.0, &["team"])],
+            Rule::KeyClient => &[(2.0, 0.0, &["junior"])],
+            Rule::Dormant => &[(61.0, 45.0, &[])],
+            Rule::NoMfa => &[(1.0, 0.0, &["without"]), (6.0, 5.0, &["prompts"])],
+            Rule::InsecureTransport => &[(1.0, 0.0, &["none"]), (1.0, 0.0, &["1.0"])],
+            Rule::Automation => &[(1.0, 0.0, &["New-InboxRule"])],
+            Rule::WeakPassword => &[(1.0, 0.0, &["shared"])],
+            Rule::OutdatedClient => &[(1.0, 0.0, &["Outlook", "15.0", "16.2"])],
+            Rule::EndpointRisk => &[(2.0, 0.0, &["Trojan.Agent"])],
+            Rule::SigmaCritical | Rule::SigmaHigh | Rule::SigmaMedium | Rule::SigmaLow => &[(5.0, 0.0, &["r-7", "Night exports"])],
+            Rule::ImpossibleTravel => &[(2147.0, 450.0, &[])],
+            Rule::SharedAccount => &[(2.0, 1.0, &[])],
+            Rule::Decoy | Rule::JuniorDelete => &[(1.0, 0.0, &[]), (21.0, 0.0, &[])],
+        };
+        for (observed, expected, texts) in cases {
+            let found = Finding { s: rule.nats(), usual: None, control: rule.id().to_owned(), ..finding(Detector::Rule, rule.nats()) };
+            lines(&mut out, &sentence(&found, &Facts { hits: vec![hit(*rule, *observed, *expected, texts)], ..facts() }));
+        }
+    }
+    let at = facts();
+    let end = phrase::date(&at, Timestamp::parse("2026-03-26T21:00:00Z").expect("a time"));
+    for text in [
+        control::spraying::sentence("203.0.113.9", 6.0, 5.0, "03:12"),
+        control::leaver_not_closed::sentence(4.0, &end),
+        control::backup_overdue::sentence("s3-moscow", 26.0, 26.0),
+        control::audit_gap::sentence("amocrm", 4.0, 4.0, &end),
+    ] {
+        lines(&mut out, &in_rule_words(&text, 14.0));
+    }
+    insta::assert_snapshot!("rules", readable(&out));
 }
 
 #[test]
@@ -239,7 +296,7 @@ prop_compose! {
             absent: flags[0],
             substitute: flags[1],
             terminated_at: flags[2].then_some(Timestamp::from_millis(1_774_000_000_000)),
-            address: flags[3].then(|| " \t".to_owned()),
+            hits: if flags[3] { vec![hit(Rule::AddressDenied, 1.0, 0.0, &[" \t"]), hit(Rule::Tamper, 1.0, 0.0, &[])] } else { Vec::new() },
             ..Facts::default()
         }
     }

@@ -13,11 +13,11 @@ use std::{
 use serde_json::Value;
 
 use super::{
-    Access, Alerts, Binding, Config, Control, Embedded, Flags, Http, Kafka, Known, Mistakes, Pipeline, Place, Prior, Privacy, Reference,
+    Alerts, Binding, Config, Control, Embedded, Flags, Http, Kafka, Known, Mistakes, Pipeline, Place, Prior, Privacy, Reference,
     Role, Secret, Server, Sigma, Source, Store, Tenant, file,
     value::{List, Size, Span, span_text},
 };
-use crate::event::{Budget, DEFAULT_TENANT};
+use crate::event::{Access, Budget, DEFAULT_TENANT};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -68,10 +68,6 @@ fn no_effect(file: &file::File, known: &Known<'_>) -> Vec<String> {
     note(file.clickhouse.cluster.is_some(), "clickhouse.cluster".to_owned());
     for (id, t) in &file.tenants {
         let mut note = |given: bool, key: &str| note(given, format!("tenants.{id}.{key}"));
-        note(t.access.is_some(), "access");
-        note(t.require_mfa.is_some(), "require_mfa");
-        note(!t.min_versions.is_empty(), "min_versions");
-        note(!t.backup_targets.0.is_empty(), "backup_targets");
         note(!t.units.is_empty(), "units");
     }
     note(!file.alerts.alertmanager.0.is_empty(), "alerts.alertmanager".to_owned());

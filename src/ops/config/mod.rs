@@ -19,7 +19,7 @@ use serde_json::Value;
 pub use layers::{Mistake, Mistakes};
 pub use value::{Secret, span_text};
 
-use crate::event::{Budget, words};
+use crate::event::{Access, Budget, words};
 
 /// The configuration that runs, checked.
 #[derive(Clone, Debug, Serialize)]
@@ -211,16 +211,6 @@ pub struct Tenant {
     pub units: BTreeMap<String, Vec<String>>,
     /// How long after a date's end it closes, where it differs from the pipeline's; whole hours.
     pub lateness_h: Option<u32>,
-}
-
-words! {
-    /// Whose clients a manager may touch.
-    Access {
-        /// Their own.
-        Own = "own",
-        /// Their team's.
-        Team = "team",
-    }
 }
 
 /// From source to store.

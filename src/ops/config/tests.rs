@@ -250,10 +250,10 @@ fn what_does_not_go_together_is_refused() {
 #[test]
 fn what_does_nothing_yet_is_told() {
     let config = read(
-        "[tenants.acme]\naccess = 'own'\ncalendar = 'ru'\nlateness = '12h'\n[geo]\ndatabase = 'x.mmdb'\n[controls.bulk_export]\nfloor = 50\n[controls.off_hours]\nlocal = false\n",
+        "[tenants.acme]\naccess = 'own'\ncalendar = 'ru'\nlateness = '12h'\nunits = { north = ['a'] }\n[geo]\ndatabase = 'x.mmdb'\n[controls.bulk_export]\nfloor = 50\n[controls.off_hours]\nlocal = false\n",
     );
     let config = config.expect("right");
-    assert_eq!(config.no_effect, ["tenants.acme.access", "controls.bulk_export.floor", "geo.database"]);
+    assert_eq!(config.no_effect, ["tenants.acme.units", "controls.bulk_export.floor", "geo.database"]);
     assert_eq!(config.controls["off_hours"].switches, BTreeMap::from([("local".to_owned(), false)]));
     refused("[controls.off_hours]\nlocal = 'sometimes'\n", &["controls.off_hours.local"]);
     assert_eq!(config.tenants["acme"].calendar.as_deref(), Some("ru"));

@@ -1,0 +1,110 @@
+//! What did not happen (CONTROLS.md, kind T), asked at each tick.
+
+use super::{
+    Effect, Severity, Subject, SubjectKind, Text,
+    alert::Lone,
+    calendar::date,
+    control::{audit_gap, backup_overdue, leaver_not_closed},
+    explain,
+    manager::Episode,
+    math::number,
+    tenant::Tenant,
+};
+use crate::event::{HOUR_MS, Timestamp};
+
+impl Tenant {
+    /// A minute passed and the sources were caught up: what should have happened by now, and did not?
+    pub(super) fn tick(&mut self, at: Timestamp, effects: &mut Vec<Effect>) {
+        let now = at.millis();
+        let Some(since) = self.shared.watch.since else { return };
+        let mut lones: Vec<(Lone<'_>, i64)> = Vec::new();
+        let new_hour = self.shared.watch.tick(now);
+        let (terms, people, prior) = (&self.terms, &self.people, self.shared.prior.as_deref());
+        let zone = self.calendar.zone_of(0);
+        let watch = &mut self.shared.watch;
+        let lone = |subject: Subject, control: &'static str, deadline: i64, sentence: Text| Lone {
+            tenant: &self.name,
+            subject,
+            person: None,
+            control,
+            severity: Severity::High,
+            time: Timestamp::from_millis(deadline),
+            observed: 0.0,
+            expected: 0.0,
+            unit: "hours",
+            sentence,
+            prior,
+        };
+        if terms.enabled("leaver_not_closed") {
+            for (id, person) in people.all(at) {
+                let Some(ended) = person.terminated_at else { continue };
+                let (ended_ms, deadline) = (ended.millis(), ended.millis().saturating_add(terms.limits.close_ms));
+                // Whoever left before the log began is asked about only where the directory says that the account is open.
+                let asked = ended_ms >= since || person.active == Some(true);
+                let closed = person.active == Some(false) || watch.is_closed(id, ended_ms);
+                if deadline > now || !asked || closed || !watch.tell(format!("leaver_not_closed/{id}"), deadline, now) {
+                    continue;
+                }
+                let hours = number(terms.limits.close_ms.unsigned_abs()) / number(HOUR_MS.unsigned_abs());
+                let end = explain::dates(self.calendar.zone_of(person.zone), ended);
+                let subject = Subject { kind: SubjectKind::Manager, id: id.to_owned() };
+                let of = lone(subject, "leaver_not_closed", deadline, leaver_not_closed::sentence(hours, &end));
+                lones.push((Lone { person: Some((id, person)), observed: hours, expected: hours, ..of }, deadline));
+            }
+        }
+        if terms.enabled("backup_overdue") {
+            for target in &terms.backup_targets {
+                let deadline = watch.backup(target).unwrap_or(since).saturating_add(terms.limits.backup_ms);
+                if deadline > now || !watch.tell(format!("backup_overdue/{target}"), deadline, now) {
+                    continue;
+                }
+                let hours = number(terms.limits.backup_ms.unsigned_abs()) / number(HOUR_MS.unsigned_abs());
+                let subject = Subject { kind: SubjectKind::Tenant, id: self.name.clone() };
+                let of = lone(subject, "backup_overdue", deadline, backup_overdue::sentence(target, hours, hours));
+                lones.push((Lone { observed: hours, expected: hours, ..of }, deadline));
+            }
+        }
+        if new_hour && terms.enabled("audit_gap") {
+            let (least, weeks) = (terms.limits.silent_hours, terms.limits.silent_weeks);
+            let silent: Vec<(String, f64, i64, i64)> = watch
+                .sources
+                .iter()
+                .filter_map(|(source, pulse)| pulse.silent(now, least, weeks).map(|(h, at)| (source.clone(), h, at, pulse.last_ms())))
+                .collect();
+            for (source, _, deadline, last) in silent {
+                if !watch.tell(format!("audit_gap/{source}"), deadline, now) {
+                    continue;
+                }
+                let heard = explain::dates(zone, Timestamp::from_millis(last));
+                let (hour, minute) = zone.clock(Timestamp::from_millis(last));
+                let heard = Text { en: format!("{}, {hour:02}:{minute:02}", heard.en), ru: format!("{}, {hour:02}:{minute:02}", heard.ru) };
+                let subject = Subject { kind: SubjectKind::Source, id: source.clone() };
+                let of = lone(subject, "audit_gap", deadline, audit_gap::sentence(&source, least, least, &heard));
+                lones.push((Lone { severity: Severity::Medium, observed: least, expected: least, ..of }, deadline));
+            }
+        }
+        for (lone, deadline) in lones {
+            let cause = [lone.control, &Timestamp::from_millis(deadline).to_string()].map(str::to_owned);
+            let cause: Vec<&str> = cause.iter().map(String::as_str).collect();
+            // What is asked about several things of one subject at one deadline is several alerts.
+            let mut parts = cause.clone();
+            parts.push(&lone.sentence.en);
+            let episode = Episode {
+                date: date(deadline),
+                from: deadline,
+                until: deadline,
+                alert_id: lone.alert_id(if lone.control == "backup_overdue" { &parts } else { &cause }),
+                version: 1,
+                severity: lone.severity,
+                controls: vec![lone.control.to_owned()],
+                bits: lone.bits(),
+                records: 0,
+                clients: 0,
+                subject: String::new(),
+            };
+            let manager = lone.person.map_or("", |(id, _)| id);
+            effects.push(Effect::Signal(Box::new(lone.signal(manager, cause[1], ""))));
+            effects.push(Effect::Alert(Box::new(lone.version(&episode, true, false, Vec::new(), 0))));
+        }
+    }
+}
