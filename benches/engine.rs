@@ -129,7 +129,7 @@ fn replay(dir: &Path) -> usize {
 struct Count(usize);
 
 impl replay::Sink for Count {
-    fn effect(&mut self, _: &Enriched, _: &Tenant, _: Effect) {
+    fn effect(&mut self, _: &Tenant, _: Effect) {
         self.0 += 1;
     }
 }

@@ -128,7 +128,9 @@ impl Found<'_> {
     pub(super) fn version(&self, case: &Case, episode: &Episode, notify: bool, facts: &Facts) -> AlertVersion {
         let (day, event) = (self.day, self.now.event);
         let findings: Vec<Finding> = case.families.iter().map(|(f, bits)| self.finding(*f, *bits)).collect();
-        let mitre: BTreeSet<&str> = episode.controls.iter().flat_map(|c| control::mitre(c)).copied().collect();
+        let mut mitre: BTreeSet<&str> = episode.controls.iter().flat_map(|c| control::mitre(c)).copied().collect();
+        let own = day.hits.since(0, self.rules()).filter(|h| h.rule.id() == "sigma").filter_map(|h| self.terms.sigma.rule(h.text(0)?));
+        mitre.extend(own.flat_map(|rule| rule.techniques.iter().map(String::as_str)));
         AlertVersion {
             alert_id: episode.alert_id.clone(),
             version: episode.version,

@@ -1,14 +1,16 @@
 //! What of a policy is asked at every event.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     Policy, Severity,
     accumulate::Moment,
+    calendar::hour_of_week,
     control::{bulk_export, mass_change},
     detector::{FAMILIES, RULE, Set, control, detector, switch},
     explain::Family,
     rule::Rules,
+    sigma,
 };
 use crate::event::{Access, Budget, DAY_MS, HOUR_MS};
 
@@ -30,6 +32,8 @@ pub(super) struct Terms {
     pub(super) floors: AllFloors,
     /// The numbers of hard rules.
     pub(super) limits: Limits,
+    /// The user's own rules.
+    pub(super) sigma: Arc<sigma::Book>,
     /// Controls that are off.
     pub(super) off: Vec<String>,
     /// Whose clients a manager may touch, where the tenant says so.
@@ -172,6 +176,7 @@ impl Terms {
             },
             limits: Limits::of(policy),
             off: policy.controls.iter().filter(|(_, c)| !c.enabled).map(|(id, _)| id.clone()).collect(),
+            sigma: Arc::new(sigma::Book::read(&policy.sigma).0),
             access: policy.access,
             require_mfa: policy.require_mfa,
             min_versions: policy.min_versions.clone(),
@@ -199,9 +204,20 @@ impl Terms {
         !self.off.iter().any(|id| id == control)
     }
 
-    /// The user's own rules that an event matches: id, title, level.
-    pub(super) fn own_rules(&self, _now: &Moment<'_>) -> Vec<(&str, &str, Severity)> {
-        Vec::new()
+    /// The user's own rules that an event matches.
+    pub(super) fn own_rules(&self, now: &Moment<'_>) -> Vec<&sigma::Rule> {
+        if self.sigma.is_empty() {
+            return Vec::new();
+        }
+        let (t, hour) = (now.event.time, hour_of_week(now.local_ms));
+        let small = |n: usize| u8::try_from(n).expect("hours and days of a week");
+        let facts = sigma::Facts {
+            dismissed: now.person.gone(t),
+            leaving: now.person.leaving(t),
+            hour: small(hour % 24),
+            weekday: small(hour / 24) + 1,
+        };
+        self.sigma.matches(now.enriched, &facts)
     }
 }
 

@@ -94,7 +94,13 @@ fn policy(how: u8, n: u32) -> Policy {
         min_versions: [("crm".to_owned(), "5.1".to_owned())].into(),
         backup_targets: vec!["s3".to_owned()],
         controls: if how.is_multiple_of(2) { [off("chunked_export"), off("leaver_active")].into() } else { BTreeMap::new() },
-        sigma: BTreeMap::new(),
+        sigma: [(
+            "own.yml".to_owned(),
+            "title: Calls\nlogsource:\n  product: crm\ndetection:\n  s:\n    action: call\n  condition: s\n".to_owned(),
+        )]
+        .into_iter()
+        .filter(|_| how.is_multiple_of(4))
+        .collect(),
     }
 }
 
@@ -171,6 +177,18 @@ fn event(i: usize, who: u8, what: u8, how: u8, n: u32, entropy: u64, time: Times
         },
         origin: bit(41).then(|| Origin { source: format!("o{}", how % 3), offset: i as u64, index: 0 }),
     }
+}
+
+/// The rules of schemas/sigma: id to name and text of the file.
+fn pack() -> BTreeMap<String, (String, String)> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas/sigma");
+    let of = |path: std::path::PathBuf| {
+        let text = std::fs::read_to_string(&path).expect("a text");
+        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+        let (book, _) = sigma::Book::read(&[(name.clone(), text.clone())].into());
+        (book.rules()[0].id.clone(), (name, text))
+    };
+    std::fs::read_dir(folder).expect("a folder").map(|entry| of(entry.expect("readable").path())).collect()
 }
 
 /// A tenant and what a checkpoint store would hold of it: only what it calls changed is written anew.
@@ -255,6 +273,43 @@ proptest! {
             prop_assert_eq!(a, b, "event {}", i);
         }
         prop_assert_eq!(whole, cut);
+    }
+
+    /// The rules of schemas/sigma and Filin's own find the same.
+    #[test]
+    fn the_sigma_pack_agrees_with_the_rules(seeds in seeds(1..200)) {
+        let pack = pack();
+        let policy = Policy { require_mfa: true, sigma: pack.values().map(|(name, text)| (name.clone(), text.clone())).collect(), ..Policy::default() };
+        for record in log(&seeds) {
+            let Record::Event(event) = record else { continue };
+            let mut tenant = Tenant::new("t");
+            let mut effects = Vec::new();
+            tenant.apply(&Record::Policy(policy.clone()), &mut effects);
+            for (i, id) in PEOPLE.iter().enumerate() {
+                let terminated_at = (i == 3).then(|| Date::parse("2026-03-01").map(When::Day)).flatten();
+                tenant.apply(&Record::User(Box::new(User { terminated_at, ..row(id, 0, None) })), &mut effects);
+            }
+            effects.clear();
+            tenant.apply(&Record::Event(event.clone()), &mut effects);
+            let (mut rules, mut sigma) = (std::collections::BTreeSet::new(), std::collections::BTreeSet::new());
+            for effect in &effects {
+                let Effect::Signal(s) = effect else { continue };
+                let found = match s.control.as_str() {
+                    "sigma" => {
+                        sigma.insert(pack[&s.detector].0.trim_end_matches(".yml").to_owned());
+                        continue;
+                    }
+                    "audit_gap" => "audit_off",
+                    "endpoint_risk" => "endpoint_finding",
+                    // Somebody else's rights are no rule of the pack.
+                    "privilege" if s.bits > 25_000 => "privilege_self",
+                    plain @ ("address_denied" | "decoy" | "insecure_transport" | "junior_delete" | "key_client" | "leaver_active" | "no_mfa") => plain,
+                    _ => continue,
+                };
+                rules.insert(found.to_owned());
+            }
+            prop_assert_eq!(rules, sigma, "{:?}", event);
+        }
     }
 
     #[test]

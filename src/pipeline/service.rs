@@ -456,6 +456,7 @@ pub fn policies(config: &Config) -> Result<Policies, Error> {
         robust: config.alerts.robust,
         guard: config.alerts.guard,
         groups: config.alerts.groups,
+        sigma: config.sigma.texts.clone(),
         controls,
         ..Policy::default()
     };

@@ -16,8 +16,8 @@ pub(super) const CONTROL: Control = Control {
     title: words("Key client below the grade", "Ключевой клиент не по уровню"),
     kind: Kind::Rule,
     about: words(
-        "A key client of somebody else was touched by a person below the grade of senior; one who owns the client was given it",
-        "Чужой ключевой клиент затронут человеком, чей уровень ниже старшего; собственный клиент ему поручен",
+        "A key client of somebody else was touched by a person below the grade of senior; one who owns the client was given it, one who stands in for an absent colleague has it for a while",
+        "Чужой ключевой клиент затронут человеком, чей уровень ниже старшего; собственный клиент ему поручен, клиент отсутствующего коллеги — на время",
     ),
     mitre: &["T1213.004"],
     severity: SeverityRule::Fixed(Severity::Medium),
@@ -39,7 +39,7 @@ pub(super) fn check(asked: &Asked<'_>, hits: &mut Hits) {
     if !event.ok() {
         return;
     }
-    let keys = enrich.clients.iter().filter(|c| c.tier == Some(Tier::Key) && c.owner != Owner::Me).count();
+    let keys = enrich.clients.iter().filter(|c| c.tier == Some(Tier::Key) && !matches!(c.owner, Owner::Me | Owner::TeamAbsent)).count();
     if keys > 0 {
         hits.count(Rule::KeyClient, event.time, number(keys as u64), &[grade]);
     }

@@ -35,11 +35,11 @@ pub(super) const CONTROL: Control = Control {
 
 pub(super) fn check(asked: &Asked<'_>, hits: &mut Hits) {
     let event = asked.now.event;
-    let Some(change) = event.change.as_ref().filter(|_| event.ok() && event.action == Action::PermissionChange) else { return };
-    if is_withdrawn(change) {
+    let change = event.change.as_ref();
+    if !event.ok() || event.action != Action::PermissionChange || change.is_some_and(is_withdrawn) {
         return;
     }
-    let what = change.to.as_deref().or(change.what.as_deref()).unwrap_or_default();
+    let what = change.and_then(|c| c.to.as_deref().or(c.what.as_deref())).unwrap_or_default();
     let own = asked.now.enriched.enrich.target.as_deref() == Some(asked.now.enriched.enrich.manager.as_str());
     hits.count(if own { Rule::OwnPrivilege } else { Rule::Privilege }, event.time, 1.0, &[what]);
 }

@@ -26,14 +26,14 @@ pub(super) const CONTROL: Control = Control {
 };
 
 pub(super) fn check(asked: &Asked<'_>, hits: &mut Hits) {
-    for (id, title, level) in asked.terms.own_rules(asked.now) {
-        let rule = match level {
+    for own in asked.terms.own_rules(asked.now) {
+        let rule = match own.level {
             Severity::Critical => Rule::SigmaCritical,
             Severity::High => Rule::SigmaHigh,
             Severity::Medium => Rule::SigmaMedium,
             Severity::Low => Rule::SigmaLow,
         };
-        hits.count(rule, asked.now.event.time, 1.0, &[id, title]);
+        hits.count(rule, asked.now.event.time, 1.0, &[&own.id, &own.title]);
     }
 }
 

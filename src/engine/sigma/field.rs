@@ -8,7 +8,9 @@ use super::{
     Facts,
     value::{Number, Value, Values},
 };
-use crate::event::{Action, ActorKind, Address, Channel, Direction, Enriched, Net, ObjectType, Outcome, Owner, Related, Tier, Work};
+use crate::event::{
+    Action, ActorKind, Address, Channel, Direction, Enriched, Former, Net, ObjectType, Outcome, Owner, Related, Tier, Work,
+};
 
 /// What a rule is asked about.
 #[derive(Clone, Copy)]
@@ -266,6 +268,7 @@ pub const ALL: &[Field] = &[
     }),
     one("enrich.address", of!(Address), "whether the address was on their list", |s| word(Some(s.event.enrich.address.as_str()))),
     one("enrich.notice", Kind::Bool, "notice was given, or the dismissal has passed", |s| bool(Some(s.event.enrich.notice))),
+    one("enrich.target", Kind::Text, "whom an administrator's action or a finding is about", |s| maybe(s.event.enrich.target.as_ref())),
     one("enrich.unnamed", Kind::Number, "records beyond the named clients", |s| count(Some(s.event.enrich.unnamed))),
     many("enrich.clients.owner", of!(Owner), "whose clients they are, seen from the person", |s| {
         each(s, |c| Some(Value::text(c.owner.as_str())))
@@ -276,6 +279,9 @@ pub const ALL: &[Field] = &[
     many("enrich.clients.decoy", Kind::Bool, "whether nobody has a reason to touch them", |s| each(s, |c| Some(Value::Bool(c.decoy)))),
     many("enrich.clients.related", of!(Related), "why the person deals with them", |s| {
         each(s, |c| c.related.map(|r| Value::text(r.as_str())))
+    }),
+    many("enrich.clients.former", of!(Former), "without such a reason: what they were to the person once", |s| {
+        each(s, |c| c.former.map(|f| Value::text(f.as_str())))
     }),
     many("enrich.clients.tier_owner", Kind::Word(TIER_OWNER), "tier and owner of one and the same client", |s| {
         each(s, |c| c.tier.map(|t| Value::text(tier_owner(t, c.owner))))

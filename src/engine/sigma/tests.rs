@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::*;
 use crate::event::{
-    Action, Actor, ActorKind, Address, Auth, Call, Change, Channel, Direction, Enrich, Event, NamedClient, Net, Object, ObjectType,
+    Action, Actor, ActorKind, Address, Auth, Call, Change, Channel, Direction, Enrich, Event, Former, NamedClient, Net, Object, ObjectType,
     Outcome, Owner, Place as Client, Query, Related, Tier, Timestamp, Work,
 };
 
@@ -69,6 +69,7 @@ fn full() -> Enriched {
         tier: Some(tier),
         decoy,
         related: Some(Related::OpenOrder),
+        former: Some(Former::LostDeal),
     };
     let enrich = Enrich {
         manager: "m".to_owned(),
@@ -80,6 +81,7 @@ fn full() -> Enriched {
         address: Address::Denied,
         notice: true,
         clients: vec![client(Tier::Key, Owner::Me, false), client(Tier::Normal, Owner::Other, true)],
+        target: s("boris"),
         unnamed: 2,
     };
     Enriched { event, enrich, origin: None }
@@ -480,8 +482,8 @@ fn filins_own_rules_tell_hits_from_misses() {
         ("insecure_transport", with(tls("1.1"), none()), with(tls("11"), none())),
         ("audit_off", with(setting("Off"), none()), with(setting("on"), none())),
         ("audit_off", with(setting("0"), none()), with(setting("10"), none())),
-        ("privilege_self", with(rights("a"), none()), with(rights("b"), none())),
-        ("privilege_self", with(rights("m"), none()), with(json!({"action": "permission_change"}), none())),
+        ("privilege_self", with(rights("m"), json!({"target": "m"})), with(rights("b"), json!({"target": "b"}))),
+        ("privilege_self", with(rights("m"), json!({"target": "m"})), with(json!({"action": "permission_change"}), none())),
         ("endpoint_finding", with(json!({"action": "endpoint_finding"}), none()), with(none(), none())),
         ("no_mfa", with(login(false, "user"), none()), with(login(true, "user"), none())),
         ("no_mfa", with(login(false, "user"), none()), with(login(false, "integration"), none())),

@@ -13,8 +13,8 @@ use std::{
 use serde_json::Value;
 
 use super::{
-    Alerts, Binding, Config, Control, Embedded, Flags, Http, Kafka, Known, Mistakes, Pipeline, Place, Prior, Privacy, Reference,
-    Role, Secret, Server, Sigma, Source, Store, Tenant, file,
+    Alerts, Binding, Config, Control, Embedded, Flags, Http, Kafka, Known, Mistakes, Pipeline, Place, Prior, Privacy, Reference, Role,
+    Secret, Server, Sigma, Source, Store, Tenant, file,
     value::{List, Size, Span, span_text},
 };
 use crate::event::{Access, Budget, DEFAULT_TENANT};
