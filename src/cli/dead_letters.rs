@@ -170,7 +170,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 /// A client of the store: through the live instance's listener, else of one that is opened for this.
-async fn store(config: &Config) -> anyhow::Result<(clickhouse::Client, Option<service::Opened>)> {
+pub(super) async fn store(config: &Config) -> anyhow::Result<(clickhouse::Client, Option<service::Opened>)> {
     if let Some(client) = replay::live(config) {
         return Ok((client, None));
     }
@@ -178,7 +178,8 @@ async fn store(config: &Config) -> anyhow::Result<(clickhouse::Client, Option<se
     Ok((opened.client.clone(), Some(opened)))
 }
 
-async fn close(opened: Option<service::Opened>) {
+/// Ends what was opened for this.
+pub(super) async fn close(opened: Option<service::Opened>) {
     if let Some(opened) = opened {
         opened.close().await;
     }

@@ -1,9 +1,12 @@
 //! The command line: a file per subcommand, each with its `Args` and a `run`.
 
 mod adapters;
+mod audit;
 mod check;
 mod clickhouse;
+mod columns;
 mod controls;
+mod coverage;
 mod dead_letters;
 mod diff;
 mod embedded;
@@ -43,6 +46,10 @@ enum Command {
     Adapters(adapters::Args),
     /// List what is detected, how severe it is, and what to rule out first
     Controls(controls::Args),
+    /// Say what arrives, and which controls are blind for want of it
+    Coverage(coverage::Args),
+    /// List doors that stand open: accounts of those who left, rights above the grade, no second factor
+    Audit(audit::Args),
     /// Make up a company: events, reference data and labels
     Simulate(simulate::Args),
     /// Compare alerts with labels: found, missed, false
@@ -80,6 +87,8 @@ pub fn main() -> ExitCode {
         Command::Normalise(args) => normalise::run(args),
         Command::Adapters(args) => adapters::run(args),
         Command::Controls(args) => controls::run(args),
+        Command::Coverage(args) => coverage::run(args),
+        Command::Audit(args) => audit::run(args),
         Command::Simulate(args) => simulate::run(args),
         Command::Evaluate(args) => evaluate::run(args),
         Command::Train(args) => train::run(args),

@@ -1,5 +1,8 @@
-//! Training and evaluation outside the engine: labels, found and missed, false alerts; peer groups.
+//! Training and evaluation outside the engine: labels, found and missed, false alerts; peer groups; what controls are blind to, and
+//! doors that stand open.
 
+pub mod audit;
+pub mod coverage;
 mod evaluate;
 pub mod groups;
 mod label;

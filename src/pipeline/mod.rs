@@ -10,4 +10,5 @@ pub mod letters;
 pub mod replay;
 pub mod score;
 pub mod service;
+pub mod survey;
 pub mod verify;

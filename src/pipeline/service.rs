@@ -11,6 +11,7 @@ use super::{
     intake::{Intake, Now},
     letters::Letters,
     score::{self, Cadence, Scorer},
+    survey,
 };
 use crate::{
     api::{self, Access, Limits, SourceStatus, Status, Stored, TenantStatus},
@@ -121,8 +122,8 @@ pub async fn run(config: Config, metrics: Metrics, stop: CancellationToken, read
     let has = |role| config.roles.contains(&role);
 
     let ingestor = Ingestor::open(appender, partitions, client.clone(), alias.clone(), metrics.clone(), policies(&config)?).await?;
-    let scorer = Scorer::new(client.clone(), alias, log_id, cadence(&config), metrics.clone(), ingestor.clone());
-    let mut progress = scorer.progress();
+    let scorer = Scorer::new(client.clone(), alias.clone(), log_id, cadence(&config), metrics.clone(), ingestor.clone());
+    let (mut progress, surveyed) = (scorer.progress(), scorer.progress());
     let mut scorer = has(Role::Score).then(|| tokio::spawn(scorer.run(reader, scoring.clone())));
     let intake = Arc::new(Intake::new(ingestor.clone(), Now::Clock));
     let parts = api::Parts {
@@ -155,6 +156,13 @@ pub async fn run(config: Config, metrics: Metrics, stop: CancellationToken, read
         Readiness { missing: None }.emit(&metrics);
         ready(&address);
         let mut tasks = sources;
+        if has(Role::Score) {
+            let task = survey::run(client.clone(), policies(&config)?, alias, surveyed, feeding.clone());
+            tasks.push(tokio::spawn(async move {
+                task.await;
+                Ok(())
+            }));
+        }
         if let Some(demo) = demo {
             let (ingestor, client, feeding) = (ingestor.clone(), client.clone(), feeding.clone());
             tasks.push(tokio::spawn(async move { demo.run(&ingestor, &client, feeding).await.map_err(Error::from) }));

@@ -3,8 +3,11 @@
 use super::Error;
 
 /// Number and text, in order.
-const MIGRATIONS: &[(u32, &str)] =
-    &[(1, include_str!("../../schemas/clickhouse/0001_first.sql")), (2, include_str!("../../schemas/clickhouse/0002_dead_letters.sql"))];
+const MIGRATIONS: &[(u32, &str)] = &[
+    (1, include_str!("../../schemas/clickhouse/0001_first.sql")),
+    (2, include_str!("../../schemas/clickhouse/0002_dead_letters.sql")),
+    (4, include_str!("../../schemas/clickhouse/0004_coverage.sql")),
+];
 
 /// Days that events and what was found in them are kept.
 const EVENTS_RETENTION_D: u32 = 400;

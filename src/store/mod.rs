@@ -9,6 +9,7 @@ pub mod query;
 pub mod reference;
 pub mod rows;
 pub mod state;
+pub mod survey;
 
 use std::{future::Future, time::Duration};
 
