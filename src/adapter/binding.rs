@@ -111,7 +111,7 @@ impl Binding {
             return Err(Error::Binding(format!("country: {country:?} is no ISO 3166 country, as in \"RU\"")));
         }
         if let Some(tenant) = given.tenant.as_deref().filter(|t| !is_tenant(t)) {
-            return Err(Error::Binding(format!("tenant: {tenant:?} is no tenant: at most 100 bytes, no spaces, no |")));
+            return Err(Error::Binding(format!("tenant: {tenant:?} is no tenant: at most 100 bytes, no spaces, no |, no _ in front")));
         }
         let pattern = given.internal_number.as_deref().unwrap_or(INTERNAL_NUMBER);
         let internal_number = Regex::new(pattern).map_err(|e| Error::Binding(format!("internal_number: {e}")))?;
@@ -170,7 +170,10 @@ pub(super) fn is_source(text: &str) -> bool {
     !text.is_empty() && text.len() <= MAX_SOURCE && !text.chars().any(|c| c.is_control() || c == '/' || c == ':')
 }
 
-/// Whether a text can name an organisation.
+/// Whether a text can name an organisation; names that begin with `_` are Filin's own.
 pub(super) fn is_tenant(text: &str) -> bool {
-    !text.is_empty() && text.len() <= 100 && !text.chars().any(|c| c.is_control() || c.is_whitespace() || c == '|')
+    !text.is_empty()
+        && !text.starts_with('_')
+        && text.len() <= 100
+        && !text.chars().any(|c| c.is_control() || c.is_whitespace() || c == '|')
 }

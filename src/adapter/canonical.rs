@@ -200,7 +200,9 @@ fn tenant(named: Option<String>, binding: &Binding) -> Result<String, Fault> {
         (Some(named), Some(bound)) if named != *bound => {
             Err(Fault::new(Code::WrongTenant, format!("tenant: {:?} is not the binding's", short(&named))))
         }
-        (Some(named), _) if !is_tenant(&named) => Err(Fault::new(Code::BadValue, "tenant: at most 100 bytes, no spaces, no |")),
+        (Some(named), _) if !is_tenant(&named) => {
+            Err(Fault::new(Code::BadValue, "tenant: at most 100 bytes, no spaces, no |, no _ in front"))
+        }
         (Some(named), _) => Ok(named),
         (None, _) => Ok(binding.tenant()),
     }

@@ -162,9 +162,11 @@ pub(super) async fn post(
 /// A token's binding wins.
 fn addressee(binding: Option<&Binding>, params: Params) -> Result<(Option<String>, String), Error> {
     let Some(binding) = binding else {
-        let no_tenant = |t: &String| t.is_empty() || t.len() > 100 || t.chars().any(|c| c.is_control() || c.is_whitespace() || c == '|');
+        // Names that begin with `_` are Filin's own.
+        let bad = |c: char| c.is_control() || c.is_whitespace() || c == '|';
+        let no_tenant = |t: &String| t.is_empty() || t.len() > 100 || t.starts_with('_') || t.chars().any(bad);
         if params.tenant.as_ref().is_some_and(no_tenant) {
-            return Err(Error::bad("bad_tenant", "this is no tenant: at most 100 bytes, no spaces, no |"));
+            return Err(Error::bad("bad_tenant", "this is no tenant: at most 100 bytes, no spaces, no |, no _ in front"));
         }
         return Ok((params.tenant, params.format.unwrap_or_else(|| DEFAULT_FORMAT.to_owned())));
     };

@@ -348,6 +348,7 @@ async fn types_encodings_and_queries_that_are_not_read() {
     let ask = async |query: &str| bench.ask("POST", &format!("/v1/events?{query}"), &[], "{}").await.code();
     assert_eq!(ask("fromat=canonical").await, (400, "bad_query".to_owned()));
     assert_eq!(ask("tenant=a%7Cb").await, (400, "bad_tenant".to_owned()));
+    assert_eq!(ask("tenant=_canary").await, (400, "bad_tenant".to_owned()));
     *bench.fake.refuse.lock().unwrap() = Some(Refused::UnknownFormat("crm".to_owned()));
     assert_eq!(ask("format=crm").await, (400, "unknown_format".to_owned()));
     assert_eq!(ask("format=hubspot&tenant=acme").await.0, 200);

@@ -2,6 +2,7 @@
 
 mod adapters;
 mod audit;
+mod canary;
 mod check;
 mod clickhouse;
 mod columns;
@@ -46,6 +47,8 @@ enum Command {
     Adapters(adapters::Args),
     /// List what is detected, how severe it is, and what to rule out first
     Controls(controls::Args),
+    /// Play a made-up sequence against every control, and a near-miss that must keep still
+    Canary(canary::Args),
     /// Say what arrives, and which controls are blind for want of it
     Coverage(coverage::Args),
     /// List doors that stand open: accounts of those who left, rights above the grade, no second factor
@@ -87,6 +90,7 @@ pub fn main() -> ExitCode {
         Command::Normalise(args) => normalise::run(args),
         Command::Adapters(args) => adapters::run(args),
         Command::Controls(args) => controls::run(args),
+        Command::Canary(args) => canary::run(args),
         Command::Coverage(args) => coverage::run(args),
         Command::Audit(args) => audit::run(args),
         Command::Simulate(args) => simulate::run(args),

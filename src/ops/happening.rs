@@ -42,6 +42,36 @@ impl StoreBack {
     }
 }
 
+/// A canary or near-miss was heard in the log.
+#[derive(Debug)]
+pub struct CanaryHeard<'a> {
+    /// Its control.
+    pub control: &'a str,
+    /// `fire` or `still`.
+    pub expected: &'a str,
+    /// The same, as it came.
+    pub outcome: &'a str,
+    /// When its run began.
+    pub run: Timestamp,
+    /// All of the control's were heard: whether each did as expected.
+    pub passed: Option<bool>,
+}
+
+impl CanaryHeard<'_> {
+    /// Counts and logs.
+    pub fn emit(&self, metrics: &Metrics) {
+        if let Some(passed) = self.passed {
+            metrics.canary(self.control, passed, self.run);
+        }
+        let Self { control, expected, outcome, .. } = self;
+        if expected == outcome {
+            debug!(control, expected, "a canary did as expected");
+        } else {
+            error!(control, expected, outcome, "a canary did not do as expected: this control cannot be relied on");
+        }
+    }
+}
+
 /// A checkpoint was written.
 #[derive(Debug)]
 pub struct CheckpointWritten {

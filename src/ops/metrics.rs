@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use prometheus::{
-    Encoder, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
-    core::Collector,
+    Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder, core::Collector,
 };
 
 use crate::event::{Timestamp, words};
@@ -66,6 +66,7 @@ words! {
 /// The label of a word that was not announced.
 const OTHER: &str = "other";
 const STATUSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
+const CANARY_HIT: &str = "filin_canary_last_hit_seconds";
 /// 1 ms to 30 s.
 const SECONDS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
@@ -101,6 +102,8 @@ pub struct Metrics {
     checkpoint_seconds: Histogram,
     checkpoint_bytes: IntCounter,
     ready: IntGauge,
+    canary_hit: GaugeVec,
+    canary_failed: IntGaugeVec,
 }
 
 impl Metrics {
@@ -141,6 +144,16 @@ impl Metrics {
             checkpoint_seconds: histogram(r, "filin_store_checkpoint_seconds", "Time to write a checkpoint."),
             checkpoint_bytes: counter(r, "filin_store_checkpoint_bytes_total", "Bytes of changed states written by checkpoints."),
             ready: gauge(r, "filin_api_ready", "1 when /readyz says ready."),
+            canary_hit: register(
+                r,
+                floats(CANARY_HIT, "When the last run began in which a control's canaries fired and its near-misses did not."),
+            ),
+            canary_failed: gauges(
+                r,
+                "filin_canary_failed",
+                "1 where the last run of a control's canaries did not go as expected.",
+                &["control"],
+            ),
         };
         metrics.start_at_zero(labels);
         let info = Opts::new("filin_build_info", "Version of this binary.").const_label("version", env!("CARGO_PKG_VERSION"));
@@ -157,6 +170,8 @@ impl Metrics {
         self.reasons.iter().for_each(|r| drop(self.rejected.with_label_values(&[r.as_str()])));
         for control in labels.controls {
             drop(self.signals.with_label_values(&[control]));
+            drop(self.canary_hit.with_label_values(&[control]));
+            drop(self.canary_failed.with_label_values(&[control]));
             labels.severities.iter().for_each(|severity| drop(self.alerts.with_label_values(&[control, severity])));
         }
     }
@@ -277,6 +292,14 @@ impl Metrics {
         self.watermark.set(self.watermark.get().max(seconds(at)));
     }
 
+    /// All canaries of a control were heard once more.
+    pub fn canary(&self, control: &str, passed: bool, run: Timestamp) {
+        self.canary_failed.with_label_values(&[control]).set((!passed).into());
+        if passed {
+            self.canary_hit.with_label_values(&[control]).set(seconds(run));
+        }
+    }
+
     /// Whether requests are answered.
     pub fn ready(&self, ready: bool) {
         self.ready.set(ready.into());
@@ -323,6 +346,10 @@ fn counters(r: &Registry, name: &str, help: &str, labels: &[&str]) -> IntCounter
 
 fn gauge(r: &Registry, name: &str, help: &str) -> IntGauge {
     register(r, IntGauge::new(name, help).expect("the name is right"))
+}
+
+fn floats(name: &str, help: &str) -> GaugeVec {
+    GaugeVec::new(Opts::new(name, help), &["control"]).expect("the names are right")
 }
 
 fn gauges(r: &Registry, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {

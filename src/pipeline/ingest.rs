@@ -197,7 +197,20 @@ impl Ingestor {
     /// # Errors
     /// When the log refuses.
     pub async fn note(&self, tenant: &str, record: Record) -> Result<(), Error> {
-        self.0.append(vec![log::entry(tenant, record, self.0.partitions)]).await
+        self.notes(tenant, vec![record]).await
+    }
+
+    /// Appends records of Filin's own to a tenant's log, in their order.
+    ///
+    /// # Errors
+    /// When the log refuses.
+    pub async fn notes(&self, tenant: &str, records: Vec<Record>) -> Result<(), Error> {
+        self.0.append(records.into_iter().map(|r| log::entry(tenant, r, self.0.partitions)).collect()).await
+    }
+
+    /// How many partitions the log has.
+    pub fn partitions(&self) -> u32 {
+        self.0.partitions
     }
 
     /// Puts the policy of a tenant into the log when it is not what was put there last.

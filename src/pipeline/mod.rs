@@ -1,5 +1,6 @@
 //! Wires sources, log, engine and store: tasks, offsets, backpressure.
 
+pub mod canary;
 pub mod demo;
 #[cfg(feature = "kafka")]
 mod feed;

@@ -8,18 +8,24 @@ use std::{collections::BTreeMap, time::Duration};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{fit::Due, ingest::Ingestor};
+use super::{
+    canary::{self, live::Watching},
+    fit::Due,
+    ingest::Ingestor,
+};
 use crate::{
     engine::{Effect, Lateness, LogLine, Record, Tenant, VERSION},
     event::{DAY_MS, Date, Timestamp},
     log::{Delivery, Read, Reader},
     ops::{
         clock,
-        happening::CheckpointWritten,
+        happening::{CanaryHeard, CheckpointWritten},
         metrics::{Metrics, Outcome},
     },
     store::{
-        self, Alias, persist,
+        self, Alias,
+        canaries::CanaryRow,
+        persist,
         rows::{self, Position},
         state::{self, Checkpoint, ManagerState, TenantState},
     },
@@ -92,6 +98,8 @@ pub struct Progress {
     pub applied: u64,
     /// Records of the log that are not scored and stored yet.
     pub behind: u64,
+    /// Partitions scored here.
+    pub partitions: std::collections::BTreeSet<u32>,
     /// Tenants scored here: greatest event time, last applied offset.
     pub tenants: BTreeMap<String, (Option<Timestamp>, Option<u64>)>,
 }
@@ -127,6 +135,8 @@ struct Partition {
     saved: Option<u64>,
     /// Generation of the last checkpoint; none: the next one is a full snapshot.
     generation: Option<u32>,
+    /// The canaries, where they live here: heard, never kept.
+    canaries: Watching,
     /// Tenants with roll-ups to write.
     touched: std::collections::BTreeSet<String>,
 }
@@ -140,6 +150,7 @@ struct Pending {
     alerts: Vec<rows::AlertRow>,
     hours: Vec<rows::HourRow>,
     days: Vec<rows::DayRow>,
+    canaries: Vec<CanaryRow>,
     since: Option<Instant>,
     /// Records since the last checkpoint.
     records: u64,
@@ -252,6 +263,7 @@ impl Scorer {
             p.caught_up |= behind == 0;
             p.applied += lines as u64;
             (p.behind, p.tenants) = (behind, tenants);
+            p.partitions = self.partitions.keys().copied().collect();
         });
     }
 
@@ -279,7 +291,7 @@ impl Scorer {
             offset: Some(at.log_offset),
             saved: Some(at.log_offset),
             generation: Some(at.generation),
-            touched: std::collections::BTreeSet::new(),
+            ..Partition::default()
         })
     }
 
@@ -312,6 +324,14 @@ impl Scorer {
                 return;
             }
         };
+        if line.tenant == canary::TENANT {
+            if let Some(verdict) = partition.canaries.hear(&line.record, position) {
+                let (control, run, passed) = (verdict.control, verdict.run, verdict.whole);
+                CanaryHeard { control, expected: &verdict.row.expected, outcome: &verdict.row.outcome, run, passed }.emit(&self.metrics);
+                self.pending.canaries.push(verdict.row);
+            }
+            return;
+        }
         let tenant = partition.tenants.entry(line.tenant.clone()).or_insert_with_key(|name| Tenant::new(name));
         tenant.apply(&line.record, &mut self.effects);
         let event = if let Record::Event(event) = &line.record { Some(&**event) } else { None };
@@ -368,6 +388,7 @@ impl Scorer {
                 insert(client, m, "signals", &p.signals),
                 insert(client, m, "manager_hour", &p.hours),
                 insert(client, m, "manager_day", &p.days),
+                insert(client, m, "canaries", &p.canaries),
             )?;
             insert(&store::unchecked(client), m, "alerts", &p.alerts).await?;
             self.metrics.flushed(p.rows(), watch.elapsed());
@@ -499,7 +520,13 @@ fn outcome(late: Lateness) -> Outcome {
 
 impl Pending {
     fn rows(&self) -> usize {
-        self.events.len() + self.raw.len() + self.signals.len() + self.alerts.len() + self.hours.len() + self.days.len()
+        self.events.len()
+            + self.raw.len()
+            + self.signals.len()
+            + self.alerts.len()
+            + self.hours.len()
+            + self.days.len()
+            + self.canaries.len()
     }
 
     /// Keeps the buffers and the count of records since the last checkpoint.
@@ -510,6 +537,7 @@ impl Pending {
         self.alerts.clear();
         self.hours.clear();
         self.days.clear();
+        self.canaries.clear();
         self.since = None;
         self.unstored = 0;
     }

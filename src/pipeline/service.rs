@@ -6,7 +6,7 @@ use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    demo,
+    canary, demo,
     ingest::{self, Ingestor, Policies, Rows},
     intake::{Intake, Now},
     letters::Letters,
@@ -123,7 +123,7 @@ pub async fn run(config: Config, metrics: Metrics, stop: CancellationToken, read
 
     let ingestor = Ingestor::open(appender, partitions, client.clone(), alias.clone(), metrics.clone(), policies(&config)?).await?;
     let scorer = Scorer::new(client.clone(), alias.clone(), log_id, cadence(&config), metrics.clone(), ingestor.clone());
-    let (mut progress, surveyed) = (scorer.progress(), scorer.progress());
+    let (mut progress, canaries, surveyed) = (scorer.progress(), scorer.progress(), scorer.progress());
     let mut scorer = has(Role::Score).then(|| tokio::spawn(scorer.run(reader, scoring.clone())));
     let intake = Arc::new(Intake::new(ingestor.clone(), Now::Clock));
     let parts = api::Parts {
@@ -156,6 +156,10 @@ pub async fn run(config: Config, metrics: Metrics, stop: CancellationToken, read
         Readiness { missing: None }.emit(&metrics);
         ready(&address);
         let mut tasks = sources;
+        if let (true, Some(plan)) = (has(Role::Score), config.canary) {
+            let task = canary::live::daily(ingestor.clone(), plan, canaries, feeding.clone());
+            tasks.push(tokio::spawn(async move { task.await.map_err(Error::from) }));
+        }
         if has(Role::Score) {
             let task = survey::run(client.clone(), policies(&config)?, alias, surveyed, feeding.clone());
             tasks.push(tokio::spawn(async move {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::score;
+use super::{canary, score};
 use crate::{
     engine::{AlertVersion, Effect, LogLine, Record, Signal, Tenant},
     event::Enriched,
@@ -81,10 +81,9 @@ pub async fn partition(
 ) -> anyhow::Result<Scored> {
     let newest = state::newest(client, log_id, id).await?;
     let mut scored = Scored::default();
-    let first = lines.read(id, None, 1).await?;
     let mut tenants: BTreeMap<String, Tenant> = BTreeMap::new();
     let mut after = None;
-    let whole = first.first().is_none_or(|l| starts_the_log(&l.line));
+    let whole = is_whole(lines, id).await?;
     if !whole && let Some(oldest) = state::oldest(client, log_id, id).await? {
         tenants = score::restore(client, &oldest).await?;
         after = Some(oldest.log_offset);
@@ -100,7 +99,7 @@ pub async fn partition(
         for read in &chunk {
             scored.records += 1;
             scored.offset = Some(read.offset);
-            if let Ok(line) = serde_json::from_slice::<LogLine>(&read.line) {
+            if let Some(line) = serde_json::from_slice::<LogLine>(&read.line).ok().filter(is_of_a_tenant) {
                 let tenant = tenants.entry(line.tenant.clone()).or_insert_with_key(|name| Tenant::new(name));
                 tenant.apply(&line.record, &mut effects);
                 let event = if let Record::Event(event) = &line.record { Some(&**event) } else { None };
@@ -115,9 +114,26 @@ pub async fn partition(
     Ok(scored)
 }
 
-/// A log begins with a tenant's policy; behind a head that is gone stands anything.
-fn starts_the_log(line: &[u8]) -> bool {
-    serde_json::from_slice::<LogLine>(line).is_ok_and(|l| matches!(l.record, Record::Policy(_)))
+/// What canaries do is stored nowhere, so nothing of it can differ.
+fn is_of_a_tenant(line: &LogLine) -> bool {
+    line.tenant != canary::TENANT
+}
+
+/// Whether a partition has its head: a log begins with a tenant's policy; behind a head that is gone stands anything. Canaries
+/// bring a policy each, wherever they are: where nothing else is left, whatever was there is gone.
+async fn is_whole(lines: &mut impl Lines, id: u32) -> anyhow::Result<bool> {
+    let (mut after, mut limit) = (None, 1);
+    loop {
+        let chunk = lines.read(id, after, limit).await?;
+        let Some(last) = chunk.last() else { return Ok(after.is_none()) };
+        (after, limit) = (Some(last.offset), CHUNK);
+        for read in &chunk {
+            match serde_json::from_slice::<LogLine>(&read.line) {
+                Ok(line) if !is_of_a_tenant(&line) => {}
+                line => return Ok(line.is_ok_and(|l| matches!(l.record, Record::Policy(_)))),
+            }
+        }
+    }
 }
 
 fn collect(scored: &mut Scored, event: Option<&Enriched>, effects: &mut Vec<Effect>, alias: &Alias, at: Position, until: Option<u64>) {

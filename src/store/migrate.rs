@@ -6,6 +6,7 @@ use super::Error;
 const MIGRATIONS: &[(u32, &str)] = &[
     (1, include_str!("../../schemas/clickhouse/0001_first.sql")),
     (2, include_str!("../../schemas/clickhouse/0002_dead_letters.sql")),
+    (3, include_str!("../../schemas/clickhouse/0003_canaries.sql")),
     (4, include_str!("../../schemas/clickhouse/0004_coverage.sql")),
 ];
 

@@ -1,6 +1,7 @@
 //! ClickHouse: rows, inserts, queries, migrations. One implementation, over HTTP, whether the server is embedded or not.
 
 pub mod alias;
+pub mod canaries;
 pub mod dead;
 #[cfg(feature = "embedded")]
 pub mod embedded;

@@ -2,6 +2,7 @@
 
 mod adapters;
 mod api;
+mod canaries;
 mod coverage;
 mod dashboards;
 mod dead_letters;

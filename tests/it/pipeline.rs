@@ -375,14 +375,14 @@ fn the_demo_alerts_on_a_labelled_attack() {
 
 /// The embedded engine as a process of its own: it stands for a ClickHouse server.
 #[cfg(feature = "kafka")]
-struct Server {
+pub(crate) struct Server {
     child: std::process::Child,
     folder: PathBuf,
 }
 
 #[cfg(feature = "kafka")]
 impl Server {
-    fn start(folder: &Path) -> Self {
+    pub(crate) fn start(folder: &Path) -> Self {
         use std::io::BufRead as _;
         let mut command = filin(&["clickhouse", "--listen", "127.0.0.1:0", "--data", folder.to_str().expect("plain")]);
         let mut child = command.stdout(std::process::Stdio::piped()).spawn().expect("built");
@@ -392,7 +392,7 @@ impl Server {
         Self { child, folder: folder.to_owned() }
     }
 
-    fn access(&self) -> filin::store::Options {
+    pub(crate) fn access(&self) -> filin::store::Options {
         filin::store::embedded::access(&self.folder).expect("it runs").store()
     }
 }

@@ -13,8 +13,8 @@ use std::{
 use serde_json::Value;
 
 use super::{
-    Alerts, Binding, Config, Control, Embedded, Flags, Http, Kafka, Known, Mistakes, Pipeline, Place, Prior, Privacy, Reference, Role,
-    Secret, Server, Sigma, Source, Store, Tenant, file,
+    Alerts, Binding, Canary, Config, Control, Embedded, Flags, Http, Kafka, Known, Mistakes, Pipeline, Place, Prior, Privacy, Reference,
+    Role, Secret, Server, Sigma, Source, Store, Tenant, file,
     value::{List, Size, Span, span_text},
 };
 use crate::event::{Access, Budget, DEFAULT_TENANT};
@@ -49,6 +49,7 @@ pub(super) fn check(file: file::File, flags: &Flags, known: &Known<'_>, home: &P
         sigma: c.sigma(file.sigma),
         privacy: c.privacy(file.privacy),
         geo_database: file.geo.database,
+        canary: c.canary(&file.canary),
         no_effect,
         kafka,
         bindings,
@@ -169,6 +170,9 @@ impl Checker<'_> {
                 options: b.options,
             };
             self.tenant_name(&at("tenant"), &binding.tenant);
+            if binding.tenant.starts_with('_') {
+                self.mistakes.add(at("tenant"), format!("{:?} is one of Filin's own: no _ in front", binding.tenant));
+            }
             if format_known && let Err(message) = (known.check_binding)(&binding.for_adapter()) {
                 self.mistakes.add(format!("bindings[{i}]"), message);
             }
@@ -301,6 +305,12 @@ impl Checker<'_> {
             topic: self.topic("alerts.topic", alerts.topic),
             notify_max_age: self.span("alerts.notify_max_age", alerts.notify_max_age, DAY, Duration::from_secs(60)..=365 * DAY),
         }
+    }
+
+    fn canary(&mut self, canary: &file::Canary) -> Option<Canary> {
+        let every = self.span("canary.every", canary.every, DAY, Duration::from_secs(60)..=31 * DAY);
+        let first = self.span("canary.first", canary.first, Duration::from_secs(300), Duration::ZERO..=DAY);
+        canary.enabled.unwrap_or(true).then_some(Canary { every, first })
     }
 
     fn controls(&mut self, given: BTreeMap<String, file::Control>, known: &Known<'_>) -> BTreeMap<String, Control> {

@@ -26,6 +26,7 @@ pub(super) struct File {
     pub(super) sigma: Sigma,
     pub(super) privacy: Privacy,
     pub(super) geo: Geo,
+    pub(super) canary: Canary,
 }
 
 /// Console, API and metrics.
@@ -242,4 +243,16 @@ pub(super) struct Privacy {
 pub(super) struct Geo {
     /// MMDB file.
     pub(super) database: Option<PathBuf>,
+}
+
+/// Made-up sequences that prove each control, through the whole service.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Canary {
+    /// Whether they are sent.
+    pub(super) enabled: Option<bool>,
+    /// How often.
+    pub(super) every: Option<Span>,
+    /// How long after the start for the first time.
+    pub(super) first: Option<Span>,
 }

@@ -57,6 +57,8 @@ pub struct Config {
     pub privacy: Privacy,
     /// MMDB with the places of addresses.
     pub geo_database: Option<PathBuf>,
+    /// When canaries are sent; none: never.
+    pub canary: Option<Canary>,
     /// Keys that were given and do nothing yet in this version.
     pub no_effect: Vec<String>,
 }
@@ -292,6 +294,17 @@ pub struct Sigma {
     /// Name of a file to its text.
     #[serde(skip)]
     pub texts: BTreeMap<String, String>,
+}
+
+/// Made-up sequences that prove each control, through the whole service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Canary {
+    /// How often they are sent.
+    #[serde(serialize_with = "value::serialize_span")]
+    pub every: Duration,
+    /// How long after the start for the first time.
+    #[serde(serialize_with = "value::serialize_span")]
+    pub first: Duration,
 }
 
 /// Pseudonyms.
