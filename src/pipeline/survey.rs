@@ -76,11 +76,12 @@ impl Survey {
         Ok(Self { at, reference, policies, configured, newest, clients })
     }
 
-    /// Tenants of which there is anything, by name.
+    /// Tenants of which there is anything, by name; not Filin's own.
     pub fn tenants(&self) -> BTreeSet<String> {
         let people = self.reference.tenants().map(|(name, _)| name);
         let stated = self.policies.keys().chain(self.configured.named.keys());
-        people.chain(stated.chain(self.newest.keys()).chain(self.clients.keys()).map(String::as_str)).map(str::to_owned).collect()
+        let all = people.chain(stated.chain(self.newest.keys()).chain(self.clients.keys()).map(String::as_str));
+        all.filter(|name| is_watched(name)).map(str::to_owned).collect()
     }
 
     /// What is in force for a tenant: what the log was told last, which is what the engine goes by.
@@ -236,6 +237,11 @@ impl Survey {
     }
 }
 
+/// Whether a tenant is an organisation that is watched: what Filin notes about itself lacks most things by design.
+fn is_watched(tenant: &str) -> bool {
+    !tenant.starts_with('_')
+}
+
 /// Surveys the tenants that are scored here until `stop`. What fails is tried again an hour later: nothing waits for it.
 pub async fn run(
     client: clickhouse::Client,
@@ -250,7 +256,7 @@ pub async fn run(
         }
         for wait in FIRST.into_iter().chain(std::iter::repeat(EVERY)) {
             tokio::time::sleep(wait).await;
-            let tenants: BTreeSet<String> = progress.borrow().tenants.keys().cloned().collect();
+            let tenants: BTreeSet<String> = progress.borrow().tenants.keys().filter(|name| is_watched(name)).cloned().collect();
             if let Err(error) = once(&client, &configured, &alias, &tenants).await {
                 tracing::warn!(%error, "coverage and audit were not written");
             }

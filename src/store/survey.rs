@@ -55,8 +55,6 @@ pub const KNOWN: &[&str] = &{
 const CLIENT_COLUMNS: [(&str, &str); 4] =
     [("decoy", "JSONExtractBool(row, 'decoy')"), ("owner", "JSONHas(row, 'owner')"), ("team", "team != ''"), ("tier", "tier != ''")];
 
-/// Tenants whose newest event is so much older than everybody's are not looked at.
-const SILENT_D: i64 = 60;
 /// What is looked at, counted back from a tenant's newest event.
 const LOOK_BACK_D: i64 = 30;
 
@@ -121,10 +119,8 @@ fn since(newest: Timestamp, ms: i64) -> String {
 /// # Errors
 /// When ClickHouse is away or refuses.
 pub async fn newest(client: &clickhouse::Client) -> Result<BTreeMap<String, Timestamp>, Error> {
-    let last = client.query("SELECT toUnixTimestamp64Milli(max(time)) FROM events").fetch_one::<i64>().await?;
-    let recent = since(Timestamp::from_millis(last), SILENT_D * DAY_MS);
-    let sql = format!("SELECT toString(tenant), toUnixTimestamp64Milli(max(time)) FROM events WHERE {recent} GROUP BY tenant");
-    let rows = unchecked(client).query(&sql).fetch_all::<Mark>().await?;
+    let sql = "SELECT toString(tenant), toUnixTimestamp64Milli(max(time)) FROM events GROUP BY tenant";
+    let rows = unchecked(client).query(sql).fetch_all::<Mark>().await?;
     Ok(rows.into_iter().map(|r| (r.tenant, Timestamp::from_millis(r.newest))).collect())
 }
 
