@@ -251,7 +251,7 @@ pub async fn run(
     stop: CancellationToken,
 ) {
     let work = async {
-        if progress.wait_for(|p| p.caught_up && !p.tenants.is_empty()).await.is_err() {
+        if progress.wait_for(|p| p.caught_up && p.tenants.keys().any(|name| is_watched(name))).await.is_err() {
             return;
         }
         for wait in FIRST.into_iter().chain(std::iter::repeat(EVERY)) {
