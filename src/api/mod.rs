@@ -7,6 +7,7 @@ mod error;
 mod ingest;
 mod letters;
 mod openapi;
+mod orders;
 mod serve;
 mod status;
 mod stored;
@@ -32,6 +33,7 @@ pub use body::Limits;
 pub use error::Error;
 pub use ingest::{Batch, DEFAULT_FORMAT, FIRST_LINE, Ingest, ORIGIN, RawLine, Refused, Rejection, Taken};
 pub use letters::{Again, Left, Retried, Retries, Retry};
+pub use orders::{MuteOrder, Obey, Orders, Reloaded};
 pub use serve::serve;
 pub use status::{SourceStatus, Status, TenantStatus};
 pub use stored::Stored;
@@ -46,6 +48,8 @@ pub struct Parts {
     pub reader: Option<Arc<dyn Reader>>,
     /// Reads dead letters again; none: this instance has another role.
     pub retry: Retries,
+    /// Takes orders; none: this instance has another role.
+    pub orders: Orders,
     /// What the service does now.
     pub status: watch::Receiver<Status>,
     /// What Prometheus reads.
@@ -62,6 +66,7 @@ pub struct Api {
     ingest: Option<Arc<dyn Ingest>>,
     reader: Option<Arc<dyn Reader>>,
     retry: Retries,
+    orders: Orders,
     pub(crate) status: watch::Receiver<Status>,
     metrics: Metrics,
     access: Arc<Access>,
@@ -78,13 +83,15 @@ impl Api {
     }
 }
 
-fn routes() -> [(&'static str, MethodRouter<Api>); 10] {
+fn routes() -> [(&'static str, MethodRouter<Api>); 12] {
     [
         ("/v1/events", post(ingest::post)),
         ("/v1/alerts", get(alerts::list)),
         ("/v1/alerts/{id}", get(alerts::one)),
         ("/v1/managers", get(alerts::managers)),
         ("/v1/dead-letters/retry", post(letters::retry).layer(DefaultBodyLimit::max(letters::BODY_BYTES))),
+        ("/v1/mutes", post(orders::mute).layer(DefaultBodyLimit::max(1 << 16))),
+        ("/v1/policy/reload", post(orders::reload)),
         ("/v1/status", get(status::status)),
         ("/healthz", get(status::healthz)),
         ("/readyz", get(status::readyz)),
@@ -99,6 +106,7 @@ pub fn router(parts: Parts) -> Router {
         ingest: parts.ingest,
         reader: parts.reader,
         retry: parts.retry,
+        orders: parts.orders,
         status: parts.status,
         metrics: parts.metrics,
         access: Arc::new(parts.access),

@@ -71,6 +71,16 @@ impl Retry for Lazy {
     }
 }
 
+impl Obey for Lazy {
+    fn mute(&self, _: MuteOrder) -> BoxFuture<'_, Result<(), Refused>> {
+        async { Ok(()) }.boxed()
+    }
+
+    fn reload(&self) -> BoxFuture<'_, Result<Reloaded, Refused>> {
+        async { Err(Refused::Binding("configuration: no".to_owned())) }.boxed()
+    }
+}
+
 /// Has one alert in two versions.
 #[derive(Default)]
 struct Shelf {
@@ -168,6 +178,7 @@ fn bench(access: Access, fake: Fake, limits: Limits) -> Bench {
         ingest: Some(Arc::<Fake>::clone(&fake)),
         reader: Some(Arc::<Shelf>::clone(&shelf)),
         retry: Some((Secret::new("store"), Arc::new(Lazy))),
+        orders: Some((Secret::new("store"), Arc::new(Lazy))),
         status: watched,
         metrics: metrics.clone(),
         access,
@@ -577,7 +588,7 @@ async fn other_roles_have_other_routes() {
     let (_, status) = watch::channel(Status::default());
     let access = Access { loopback: true, ..Access::default() };
     let metrics = Metrics::new(&Registry::new(), &Labels { controls: &[], severities: &[], reasons: &[] });
-    let router = router(Parts { ingest: None, reader: None, retry: None, status, metrics, access, limits: limits() });
+    let router = router(Parts { ingest: None, reader: None, retry: None, orders: None, status, metrics, access, limits: limits() });
     let bench = Bench { router, ..parts };
     assert_eq!(bench.push(&[], "{}").await.code(), (404, "not_found".to_owned()));
     assert_eq!(bench.get("/v1/alerts", &[]).await.code(), (404, "not_found".to_owned()));

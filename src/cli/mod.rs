@@ -1,6 +1,7 @@
 //! The command line: a file per subcommand, each with its `Args` and a `run`.
 
 mod adapters;
+mod ask;
 mod audit;
 mod canary;
 mod check;
@@ -15,6 +16,7 @@ mod evaluate;
 mod explain;
 mod known;
 mod lines;
+mod mute;
 mod normalise;
 mod place;
 mod push;
@@ -67,6 +69,8 @@ enum Command {
     Push(push::Args),
     /// List, show and retry what could not be taken
     DeadLetters(dead_letters::Args),
+    /// Ask for quiet about a manager, team, client, control or address; list it, take it back
+    Mute(mute::Args),
     /// Check the configuration and reference data and print what would run
     Check(check::Args),
     /// Run the embedded ClickHouse alone
@@ -100,6 +104,7 @@ pub fn main() -> ExitCode {
         Command::Diff(args) => diff::run(args),
         Command::Push(args) => push::run(args),
         Command::DeadLetters(args) => dead_letters::run(args),
+        Command::Mute(args) => mute::run(args),
         Command::Check(args) => check::run(args),
         Command::Clickhouse(args) => clickhouse::run(args),
         Command::Embedded(args) => embedded::run(args),

@@ -1,6 +1,6 @@
 //! `filin run`: the service.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use prometheus::Registry;
 
@@ -51,7 +51,8 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         roles: args.role,
         ..args.reference.flags()
     };
-    let config = known::config(args.config.as_deref(), &flags).map_err(|mistakes| Usage(mistakes.to_string()))?;
+    let path = args.config;
+    let config = known::config(path.as_deref(), &flags).map_err(|mistakes| Usage(mistakes.to_string()))?;
     logging::start(logging::Style::detect(), config::log_filter().as_deref()).map_err(|e| Usage(format!("FILIN_LOG: {e}")))?;
     for key in &config.no_effect {
         tracing::warn!(key, "this key has no effect yet in this version");
@@ -63,10 +64,15 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let done = runtime.block_on(async {
         let stop = shutdown::on_signal()?;
+        // The same places as at the start, read once more.
+        let reread = Arc::new(move || {
+            let config = known::config(path.as_deref(), &flags).map_err(|mistakes| mistakes.to_string())?;
+            service::policies(&config).map_err(|e| e.to_string())
+        });
         let ready = |r: &service::Ready| {
             println!("ready: console http://{0} clickhouse {1} metrics http://{0}/metrics", r.console, r.clickhouse);
         };
-        anyhow::Ok(service::run(config, metrics, stop, ready).await)
+        anyhow::Ok(service::run(config, metrics, stop, reread, ready).await)
     })?;
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));
     match done {

@@ -1,13 +1,14 @@
 //! What did not happen (CONTROLS.md, kind T), asked at each tick.
 
 use super::{
-    Effect, Severity, Subject, SubjectKind, Text,
+    Effect, Severity, Signal, Subject, SubjectKind, Text,
     alert::Lone,
     calendar::date,
     control::{audit_gap, backup_overdue, leaver_not_closed},
     explain,
     manager::Episode,
     math::number,
+    mute::About,
     tenant::Tenant,
 };
 use crate::event::{HOUR_MS, Timestamp};
@@ -21,7 +22,7 @@ impl Tenant {
         let new_hour = self.shared.watch.tick(now);
         let (terms, people, prior) = (&self.terms, &self.people, self.shared.prior.as_deref());
         let zone = self.calendar.zone_of(0);
-        let watch = &mut self.shared.watch;
+        let (watch, mutes) = (&mut self.shared.watch, &self.shared.mutes);
         let lone = |subject: Subject, control: &'static str, deadline: i64, sentence: Text| Lone {
             tenant: &self.name,
             subject,
@@ -103,7 +104,13 @@ impl Tenant {
                 subject: String::new(),
             };
             let manager = lone.person.map_or("", |(id, _)| id);
-            effects.push(Effect::Signal(Box::new(lone.signal(manager, cause[1], ""))));
+            let team = lone.person.map_or("", |(_, p)| &p.post.team);
+            let about = About { manager: lone.person.map(|(id, _)| id), team, now: None, address: None, time: lone.time };
+            let muted = mutes.silence(lone.control, &about);
+            effects.push(Effect::Signal(Box::new(Signal { muted, ..lone.signal(manager, cause[1], "") })));
+            if muted {
+                continue;
+            }
             effects.push(Effect::Alert(Box::new(lone.version(&episode, true, false, Vec::new(), 0))));
         }
     }

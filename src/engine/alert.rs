@@ -16,6 +16,8 @@ use super::{
     explain::{self, Attribute, Detector, Facts, Family, Finding, Hit, Usual},
     manager::{Baseline, Episode, Expected},
     math::{count, exp, ln, number},
+    mute::{About, Mutes},
+    near,
     people::Person,
     personal,
     rollup::known,
@@ -122,6 +124,40 @@ impl Found<'_> {
         let mut parts = vec![self.tenant, SubjectKind::Manager.as_str(), self.manager, &reference];
         parts.extend(late.then_some("late"));
         id(&parts)
+    }
+
+    /// What a mute asks of this event.
+    pub(super) fn about(&self) -> About<'_> {
+        About { manager: Some(self.manager), team: &self.day.post.team, now: Some(self.now), address: None, time: self.now.event.time }
+    }
+
+    /// Whether all that is told of is muted.
+    pub(super) fn is_muted(&self, case: &Case, mutes: &Mutes) -> bool {
+        let about = self.about();
+        case.spoken().all(|f| mutes.silence(self.control(self.day.leading(f)), &about))
+    }
+
+    /// The alert that a nat more would have opened.
+    pub(super) fn near(&self, score: f64, severity: Severity, facts: &Facts) -> AlertVersion {
+        let case = Case::of(self.day, score);
+        let claim = self.claim(&case, severity);
+        let reference = self.now.event.reference();
+        let episode = near::episode(Episode {
+            date: claim.date,
+            from: claim.time,
+            until: claim.time,
+            alert_id: id(&[self.tenant, SubjectKind::Manager.as_str(), self.manager, &reference, "lookback"]),
+            version: 1,
+            severity,
+            controls: claim.controls.iter().map(|c| (*c).to_owned()).collect::<BTreeSet<_>>().into_iter().collect(),
+            bits: claim.bits,
+            records: claim.records,
+            clients: claim.clients,
+            subject: String::new(),
+        });
+        let mut version = self.version(&case, &episode, true, facts);
+        version.event_ids.truncate(near::EVENTS);
+        AlertVersion { lookback: true, kind: near::CONTROL.to_owned(), ..version }
     }
 
     /// A version of an alert.

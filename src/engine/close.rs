@@ -104,11 +104,12 @@ impl Tenant {
             if m.days.is_empty() {
                 m.base.unexpect();
             }
-            let aged = m.base.windows.age(date) | m.memory.forget(watermark.millis());
+            let aged = m.base.windows.age(date) | m.memory.forget(watermark.millis()) | m.nears.forget(date);
             relation::forget(&mut m.base, earliest, gone) || aged || before != (m.days.len(), m.episodes.len(), m.belated.len())
         });
         shared.windows.age(date);
         shared.watch.waves.forget(gone);
+        shared.mutes.forget(gone);
         shared.teams.forget(is_old);
         self.forget_ghosts();
     }

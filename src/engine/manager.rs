@@ -15,6 +15,7 @@ use super::{
     class::Class,
     day::Day,
     memory::Memory,
+    near::Nears,
     rule::Rules,
     sketch::{Contacts, Strangers},
     windows::Windows,
@@ -31,6 +32,7 @@ pub(super) struct Manager {
     pub(super) days: Vec<Day>,
     pub(super) episodes: Vec<Episode>,
     pub(super) memory: Memory,
+    pub(super) nears: Nears,
     /// Rules that events of long ago broke, by date.
     pub(super) belated: Vec<(Date, Rules)>,
     /// Role, peers and class of the latest day.
@@ -118,6 +120,7 @@ impl Manager {
             days: Vec::new(),
             episodes: Vec::new(),
             memory: Memory::default(),
+            nears: Nears::default(),
             belated: Vec::new(),
             role: None,
             peers: None,

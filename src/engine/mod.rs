@@ -26,6 +26,8 @@ pub mod features;
 mod manager;
 mod math;
 mod memory;
+mod mute;
+mod near;
 mod packed;
 pub mod peers;
 mod people;
@@ -57,7 +59,7 @@ mod windows;
 
 pub use budget::YOUNG_DATES;
 pub use effect::{AlertVersion, Contribution, Effect, Lateness, ManagerDay, ManagerHour, Severity, Signal, Subject, SubjectKind, Text};
-pub use record::{ControlPolicy, LOG_VERSION, LogLine, Policy, Record, Tick, Verdict, VerdictKind};
+pub use record::{ControlPolicy, LOG_VERSION, LogLine, Mute, Policy, Record, Tick, Verdict, VerdictKind};
 pub use rule::Rule;
 pub use tenant::Tenant;
 pub use trace::Trace;

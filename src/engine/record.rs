@@ -43,6 +43,8 @@ pub enum Record {
     User(Box<User>),
     /// A person said what an alert was.
     Verdict(Verdict),
+    /// Somebody asked for quiet about something, or took that back.
+    Mute(Mute),
     /// Something was done in the CRM.
     Event(Box<Enriched>),
     /// A minute passed and the sources were caught up.
@@ -68,6 +70,7 @@ struct Wire {
     fit: Option<Fit>,
     user: Option<Box<User>>,
     verdict: Option<Verdict>,
+    mute: Option<Mute>,
     event: Option<Box<Enriched>>,
     tick: Option<Tick>,
 }
@@ -85,6 +88,7 @@ impl TryFrom<Wire> for LogLine {
             w.fit.map(Record::Fit),
             w.user.map(Record::User),
             w.verdict.map(Record::Verdict),
+            w.mute.map(Record::Mute),
             w.event.map(Record::Event),
             w.tick.map(Record::Tick),
         ];
@@ -233,6 +237,38 @@ pub struct Verdict {
     /// When it was said.
     pub at: Timestamp,
     /// Who said it.
+    pub by: String,
+}
+
+/// Quiet about something for a while: signals are written as muted, no alert opens or grows. Score and learning do not know of it.
+/// Of `manager`, `team`, `client`, `control` and `address` all that are given must hold, and one must be given.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mute {
+    /// Its name; one of the same name replaces it.
+    pub id: String,
+    /// The person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manager: Option<String>,
+    /// The team.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub team: Option<String>,
+    /// The client: an event that names others, too, is not muted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<String>,
+    /// The control.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub control: Option<String>,
+    /// The address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// First event time.
+    pub from: Timestamp,
+    /// First event time after it; not after `from`: the mute is lifted.
+    pub until: Timestamp,
+    /// Why.
+    pub reason: String,
+    /// Who asked for it.
     pub by: String,
 }
 

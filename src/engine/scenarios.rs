@@ -493,3 +493,162 @@ fn a_hostile_day_stays_small() {
     assert!((trace.x[5] / 300_000.0 - 1.0).abs() < 0.2, "{} distinct", trace.x[5]);
     assert!(trace.score.is_finite() && trace.level == 4);
 }
+
+/// Ticks at each hour of some days.
+fn ticks(told: &mut Told, hours: std::ops::RangeInclusive<i64>) -> Vec<Effect> {
+    hours.flat_map(|h| told.tell(Record::Tick(Tick { at: Timestamp::parse(&day_time(0, h)).expect("a time") }))).collect()
+}
+
+#[test]
+fn an_account_that_stays_open_is_told_once() {
+    let closed = |told: &mut Told, at: &str| {
+        told.event("admin", at, Action::UserDeactivate, |e| e.enrich.target = Some("anna".to_owned()));
+    };
+    let mut told = Told::new(&["anna", "boris"]);
+    told.event("anna", &day_time(0, 9), Action::View, |_| {});
+    told.row("anna", |u| u.terminated_at = Date::parse("2026-01-06").map(When::Day));
+    let effects = ticks(&mut told, 10..=60);
+    let found = alerts(&effects);
+    assert_eq!(found.len(), 1, "{found:?}");
+    let a = found[0];
+    assert_eq!((a.kind.as_str(), a.severity, a.manager.as_deref()), ("leaver_not_closed", Severity::High, Some("anna")));
+    assert_eq!(a.time.to_string(), "2026-01-06T04:00:00.000Z", "the deadline");
+    assert!(a.event_ids.is_empty() && a.contributions.iter().map(|c| c.bits).sum::<u64>() == a.bits);
+    assert_eq!(signals(&effects), [("leaver_not_closed", "leaver_not_closed")]);
+
+    let mut told = Told::new(&["anna"]);
+    told.event("anna", &day_time(0, 9), Action::View, |_| {});
+    told.row("anna", |u| u.terminated_at = Date::parse("2026-01-06").map(When::Day));
+    closed(&mut told, &day_time(1, 3));
+    assert!(alerts(&ticks(&mut told, 10..=60)).is_empty(), "closed in time");
+
+    let mut told = Told::new(&["anna"]);
+    told.event("anna", &day_time(0, 9), Action::View, |_| {});
+    told.row("anna", |u| u.terminated_at = Date::parse("2026-01-03").map(When::Day));
+    assert!(alerts(&ticks(&mut told, 10..=60)).is_empty(), "whoever left before the log began is not asked about");
+    told.row("anna", |u| (u.terminated_at, u.active) = (Date::parse("2026-01-03").map(When::Day), Some(true)));
+    assert_eq!(alerts(&ticks(&mut told, 61..=62)).len(), 1, "unless the directory says that the account is open");
+}
+
+#[test]
+fn a_backup_that_does_not_come_is_told_for_each_place() {
+    let mut told = Told::new(&[]);
+    told.tell(Record::Policy(Policy { backup_targets: vec!["S3".to_owned(), "tape".to_owned()], ..Policy::default() }));
+    let backup = |told: &mut Told, hour: i64, target: &str, outcome: Outcome| {
+        told.event("cron", &day_time(0, hour), Action::Backup, |e| {
+            e.event.outcome = outcome;
+            e.event.change = Some(crate::event::Change { target: Some(target.to_owned()), ..Default::default() });
+        });
+    };
+    backup(&mut told, 1, "s3", Outcome::Success);
+    backup(&mut told, 2, "tape", Outcome::Success);
+    backup(&mut told, 25, "s3", Outcome::Success);
+    backup(&mut told, 26, "tape", Outcome::Failure);
+    let effects = ticks(&mut told, 26..=51);
+    let found: Vec<_> = alerts(&effects).iter().map(|a| (a.subject.kind, a.time.to_string(), a.summary.en.contains("tape"))).collect();
+    assert_eq!(
+        found,
+        [
+            (SubjectKind::Tenant, "2026-01-06T04:00:00.000Z".to_owned(), true),
+            (SubjectKind::Tenant, "2026-01-07T03:00:00.000Z".to_owned(), false)
+        ]
+    );
+}
+
+#[test]
+fn one_address_against_many_accounts_is_an_alert_about_the_address_and_the_account_that_gives_way() {
+    let mut told = Told::new(&[]);
+    let mut login = |who: &str, minute: i64, ok: bool| {
+        let time = Timestamp::parse(&day_time(0, 9)).expect("a time").plus(minute * 60_000).to_string();
+        told.event(who, &time, Action::Login, |e| {
+            e.event.outcome = if ok { Outcome::Success } else { Outcome::Failure };
+            e.event.client = Some(Place { ip: Some("203.0.113.7".to_owned()), ..Place::default() });
+        })
+    };
+    for (i, who) in ["a", "b", "c", "d"].iter().enumerate() {
+        assert!(alerts(&login(who, i as i64, false)).is_empty());
+    }
+    assert!(alerts(&login("z", 4, true)).is_empty(), "four are no wave");
+    let effects = login("e", 5, false);
+    let found = alerts(&effects);
+    assert_eq!((found.len(), found[0].kind.as_str(), found[0].manager.clone()), (1, "spraying", None));
+    assert_eq!(found[0].subject, Subject { kind: SubjectKind::Address, id: "203.0.113.7".to_owned() });
+    assert_eq!(found[0].event_ids.len(), 5);
+    let effects = login("f", 6, true);
+    assert_eq!(alerts(&effects).iter().map(|a| (a.kind.as_str(), a.severity)).collect::<Vec<_>>(), [("stuffing", Severity::Critical)]);
+    assert!(alerts(&login("g", 30, true)).is_empty(), "the wave is over");
+}
+
+fn mute(change: impl FnOnce(&mut Mute)) -> Record {
+    let at = |text: &str| Timestamp::parse(text).expect(text);
+    let mut mute = Mute {
+        id: "m".to_owned(),
+        from: at("2026-01-05"),
+        until: at("2026-01-06"),
+        reason: "agreed".to_owned(),
+        by: "vera".to_owned(),
+        ..Mute::default()
+    };
+    change(&mut mute);
+    Record::Mute(mute)
+}
+
+#[test]
+fn a_mute_holds_where_all_that_it_says_holds() {
+    let decoy = |told: &mut Told, time: &str| {
+        told.event("anna", time, Action::View, |e| {
+            e.event.client = Some(Place { ip: Some("203.0.113.7".to_owned()), ..Place::default() });
+            e.enrich.clients = vec![NamedClient { h: client_hash("c"), decoy: true, ..NamedClient::default() }];
+        })
+    };
+    let alerted = |change: fn(&mut Mute), time: &str| {
+        let mut told = Told::new(&["anna"]);
+        told.tell(mute(change));
+        let effects = decoy(&mut told, time);
+        let muted = effects.iter().any(|e| matches!(e, Effect::Signal(s) if s.muted));
+        assert_eq!(muted, alerts(&effects).is_empty(), "what is muted is signalled as such");
+        !alerts(&effects).is_empty()
+    };
+    let noon = "2026-01-05T12:00:00Z";
+    assert!(!alerted(|m| m.control = Some("decoy".to_owned()), noon));
+    assert!(!alerted(|m| m.manager = Some("anna".to_owned()), noon));
+    assert!(!alerted(|m| m.team = Some("a".to_owned()), noon));
+    assert!(!alerted(|m| m.client = Some("c".to_owned()), noon));
+    assert!(!alerted(|m| m.address = Some("203.0.113.7".to_owned()), noon));
+    assert!(alerted(|m| m.client = Some("d".to_owned()), noon));
+    assert!(alerted(|m| (m.manager, m.control) = (Some("anna".to_owned()), Some("tamper".to_owned())), noon));
+    assert!(alerted(|_| {}, noon), "a mute that says nothing is none");
+    assert!(alerted(|m| m.control = Some("decoy".to_owned()), "2026-01-06T00:00:00Z"), "it is over");
+    let mut told = Told::new(&["anna"]);
+    told.tell(mute(|m| m.control = Some("decoy".to_owned())));
+    told.tell(mute(|m| (m.control, m.until) = (Some("decoy".to_owned()), m.from)));
+    assert!(!alerts(&decoy(&mut told, noon)).is_empty(), "it was lifted");
+}
+
+#[test]
+fn a_day_that_was_nearly_an_alert_is_looked_at_again_when_somebody_leaves() {
+    // Somebody who never exported exports a little: surprising, not surprising enough.
+    let mut found = None;
+    for records in [120, 200, 320, 500, 800, 1300, 2000, 3000] {
+        let mut twin = Told::new(&["anna"]);
+        twin.work("anna", 0..12, 30);
+        let effects = twin.event("anna", &day_time(12, 10), Action::Export, |e| e.event.records = Some(records));
+        if !alerts(&effects).is_empty() {
+            break;
+        }
+        found = Some((twin, records));
+    }
+    let (mut told, records) = found.expect("some export is not enough for an alert");
+    told.work("anna", 13..16, 30);
+    let mut user = User { id: "anna".to_owned(), team: Some("a".to_owned()), role: Some("sales".to_owned()), ..User::default() };
+    user.notice_at = Date::parse("2026-01-21").map(When::Day);
+    let effects = told.tell(Record::User(Box::new(user.clone())));
+    let back = alerts(&effects);
+    assert_eq!(back.len(), 1, "{records}: {back:?}");
+    let a = back[0];
+    assert!(a.lookback && a.kind == "leaver_watch" && a.controls.contains(&"leaver_watch".to_owned()) && a.controls.len() > 1, "{a:?}");
+    assert_eq!((a.version, a.time.to_string()), (1, day_time(12, 10)));
+    assert_eq!(a.contributions.iter().map(|c| c.bits).sum::<u64>(), a.bits);
+    user.name = Some("Anna".to_owned());
+    assert!(told.tell(Record::User(Box::new(user))).is_empty(), "told once");
+}

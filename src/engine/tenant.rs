@@ -5,12 +5,12 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Effect, Lateness, ManagerDay, ManagerHour, Policy, Record, Trace, Verdict, VerdictKind,
+    Effect, Lateness, ManagerDay, ManagerHour, Policy, Record, Signal, Trace, Verdict, VerdictKind,
     accumulate::{Company, Moment, Priors, accumulate, rules},
     alert::{Case, Firm, Found},
     baseline::novelty::Everybody,
     budget::{Week, young},
-    calendar::{Calendar, manager_day},
+    calendar::{Calendar, date, manager_day},
     class::{CLASSES, Class},
     control::endpoint_risk,
     day::Day,
@@ -19,6 +19,8 @@ use super::{
     explain::Family,
     features::DayFeatures,
     manager::{Baseline, Manager},
+    mute::{About, Mutes},
+    near,
     people::People,
     repeat::{KEEP_MS, Origins, Seen},
     rollup::Rollups,
@@ -30,7 +32,10 @@ use super::{
     watch::Watch,
     windows::Windows,
 };
-use crate::event::{Date, Enriched, Timestamp};
+use crate::{
+    directory::User,
+    event::{Date, Enriched, Timestamp},
+};
 
 /// Dates on which events of long ago broke rules, per manager.
 const BELATED: usize = 16;
@@ -63,6 +68,8 @@ pub(super) struct Shared {
     pub(super) everybody: Everybody,
     /// Clients that anybody touched.
     pub(super) windows: Windows,
+    /// What is to be quiet.
+    pub(super) mutes: Mutes,
     /// What rules remember of all.
     pub(super) watch: Watch,
     pub(super) origins: Origins,
@@ -88,6 +95,7 @@ impl Tenant {
             teams: Teams::default(),
             everybody: Everybody::default(),
             windows: Windows::default(),
+            mutes: Mutes::default(),
             watch: Watch::default(),
             origins: Origins::default(),
             week: Week::default(),
@@ -164,12 +172,38 @@ impl Tenant {
             Record::Policy(policy) => self.adopt(policy),
             Record::Prior(prior) => self.start_from(prior),
             Record::Fit(fit) => self.regroup(fit),
-            Record::User(user) => {
-                self.people.insert(user, &mut self.calendar);
-            }
+            Record::User(user) => self.meet(user, effects),
+            Record::Mute(mute) => self.shared.mutes.hear(mute),
             Record::Verdict(verdict) => self.hear(verdict),
             Record::Event(event) => self.event(event, effects),
             Record::Tick(tick) => self.tick(tick.at, effects),
+        }
+    }
+
+    /// A row of the directory. Whoever is found to leave by it is looked back at.
+    fn meet(&mut self, user: &User, effects: &mut Vec<Effect>) {
+        let leaves = |people: &People| {
+            let p = people.at(&user.id, Timestamp::MAX);
+            (p.notice_at, p.terminated_at)
+        };
+        let before = leaves(&self.people);
+        self.people.insert(user, &mut self.calendar);
+        let after = leaves(&self.people);
+        let leaving = after.0.into_iter().chain(after.1).min();
+        let (Some(leaving), Some(n)) =
+            (leaving.filter(|_| after != before && self.terms.enabled(near::CONTROL)), self.roster.find(&user.id))
+        else {
+            return;
+        };
+        // What came after it was looked at closely then.
+        let until = manager_day(self.calendar.local_ms(self.people.at(&user.id, leaving).zone, leaving));
+        let since = Date(self.calendar.watermark().map_or(until, |w| date(w.millis()).min(until)).0 - near::DAYS);
+        let post = self.people.at(&user.id, leaving).post.clone();
+        for alert in self.roster.change(n).nears.take(since, until) {
+            let about = About { manager: Some(&user.id), team: &post.team, now: None, address: None, time: alert.time };
+            if !self.shared.mutes.silence(near::CONTROL, &about) {
+                effects.push(Effect::Alert(Box::new(alert)));
+            }
         }
     }
 
@@ -273,9 +307,9 @@ impl Tenant {
 
     /// Adds an event to a manager's day and tells what is found.
     fn score(&mut self, n: usize, at: usize, now: &Moment<'_>, effects: &mut Vec<Effect>) {
-        let Manager { id, base, days, episodes, memory, .. } = self.roster.change(n);
+        let Manager { id, base, days, episodes, memory, nears, .. } = self.roster.change(n);
         let day = &mut days[at];
-        let Shared { classes, teams, everybody, windows, watch, week, prior, .. } = &mut self.shared;
+        let Shared { classes, teams, everybody, windows, watch, mutes, week, prior, .. } = &mut self.shared;
         let class = &classes[day.class];
         base.expect(class, &day.post.peers);
         day.refresh(base, class, &self.terms);
@@ -300,25 +334,38 @@ impl Tenant {
         let reached = day.whole_nats();
 
         let found = Found { tenant: &self.name, manager: id, now, day, base, terms: &self.terms, prior: prior.as_deref() };
-        effects.extend(reached.iter().map(|k| Effect::Signal(Box::new(found.signal(k)))));
-        effects.extend(day.hits.since(broken, self.terms.rules).map(|hit| Effect::Signal(Box::new(found.rule_signal(hit)))));
+        let about = found.about();
+        let said = |s: Signal| Effect::Signal(Box::new(Signal { muted: mutes.silence(&s.control, &about), ..s }));
+        effects.extend(reached.iter().map(|k| said(found.signal(k))));
+        effects.extend(day.hits.since(broken, self.terms.rules).map(|hit| said(found.rule_signal(hit))));
         // What is large in itself makes an alert more severe, and opens none.
         let floor = self.terms.floors.export.severity(day.largest).max(self.terms.floors.change.severity(day.most_changed));
         let opened = || Claim::is_open(episodes, day.date, now.event.time.millis());
-        let Some(severity) = severity.or_else(|| floor.filter(|_| opened())).map(|s| Some(s).max(floor).unwrap_or(s)) else { return };
+        let Some(severity) = severity.or_else(|| floor.filter(|_| opened())).map(|s| Some(s).max(floor).unwrap_or(s)) else {
+            // One nat more, as from notice on, would have made an alert of it.
+            let would = score::severity(behaviour + 1.0, &class.theta).filter(|_| behaviour > 0.0 && !day.closed && !opened());
+            if let Some(severity) = would.filter(|_| nears.wants(day.date, score::millibits(score + 1.0))) {
+                let facts = found.facts(&self.calendar, &Firm { teams, windows, week, terms: &self.terms });
+                nears.keep(day.date, &found.near(score + 1.0, severity, &facts));
+            }
+            return;
+        };
         let case = Case::of(day, score);
         let calendar = &mut self.calendar;
         let claim = found.claim(&case, severity);
-        if let Some((episode, notify)) = claim.file(episodes, || calendar.end(claim.date), || found.alert_id(false)) {
+        let muted = found.is_muted(&case, mutes);
+        if !muted && let Some((episode, notify)) = claim.file(episodes, || calendar.end(claim.date), || found.alert_id(false)) {
             let facts = found.facts(calendar, &Firm { teams, windows, week, terms: &self.terms });
             effects.push(Effect::Alert(Box::new(found.version(&case, &episode, notify, &facts))));
-            if case.names(Family::Drip) {
-                day.told |= day.drifts();
-            }
-            if case.names(Family::Relation) && day.leading(Family::Relation as usize) == SHARE {
-                day.told_share = day.share;
-            }
         }
+        // Muted or not: what is learned must not depend on who listens.
+        if case.names(Family::Drip) {
+            day.told |= day.drifts();
+        }
+        if case.names(Family::Relation) && day.leading(Family::Relation as usize) == SHARE {
+            day.told_share = day.share;
+        }
+        nears.drop(day.date);
     }
 
     /// Only hard rules see an event more than 72 h behind the watermark. What they find is an alert of its own, one for each rule
@@ -346,9 +393,14 @@ impl Tenant {
 
         let found =
             Found { tenant: &self.name, manager: id, now, day: &day, base, terms: &self.terms, prior: self.shared.prior.as_deref() };
-        effects.extend(day.hits.since(0, self.terms.rules).map(|hit| Effect::Signal(Box::new(found.rule_signal(hit)))));
+        let (about, mutes) = (found.about(), &self.shared.mutes);
+        let said = |s: Signal| Effect::Signal(Box::new(Signal { muted: mutes.silence(&s.control, &about), ..s }));
+        effects.extend(day.hits.since(0, self.terms.rules).map(|hit| said(found.rule_signal(hit))));
         let case = Case::of(&day, score);
         let claim = found.claim(&case, severity);
+        if found.is_muted(&case, mutes) {
+            return;
+        }
         if let Some((episode, notify)) = claim.file(&mut Vec::new(), || claim.time, || found.alert_id(true)) {
             let Shared { teams, windows, week, .. } = &self.shared;
             let facts = found.facts(&self.calendar, &Firm { teams, windows, week, terms: &self.terms });

@@ -275,6 +275,35 @@ proptest! {
         prop_assert_eq!(whole, cut);
     }
 
+    /// Score and learning know nothing of mutes; what is told is the same, or less of it.
+    #[test]
+    fn a_mute_changes_nothing_but_what_is_told(seeds in seeds(50..400), controls in prop::collection::vec(any::<prop::sample::Index>(), 1..6)) {
+        let plain = log(&seeds);
+        let mutes = controls.iter().enumerate().map(|(i, c)| {
+            let control = control::ALL[c.index(control::ALL.len())].id.to_owned();
+            let manager = (i % 2 == 1).then(|| PEOPLE[i].to_owned());
+            let (from, until) = (Timestamp::MIN, Timestamp::MAX);
+            Record::Mute(Mute { id: i.to_string(), control: Some(control), manager, from, until, reason: "r".to_owned(), by: "b".to_owned(), ..Mute::default() })
+        });
+        let muted: Vec<Record> = plain[..1].iter().cloned().chain(mutes).chain(plain[1..].iter().cloned()).collect();
+        let (a, b) = (run(&plain, &[]), run(&muted, &[]));
+        prop_assert_eq!(&a.traces, &b.traces);
+        prop_assert_eq!((a.days, a.hours), (b.days, b.hours));
+        let signals = |effects: &[Effect]| -> Vec<Signal> {
+            effects.iter().filter_map(|e| if let Effect::Signal(s) = e { Some(Signal { muted: false, ..(**s).clone() }) } else { None }).collect()
+        };
+        prop_assert_eq!(signals(&a.effects), signals(&b.effects));
+        let muted_controls: Vec<&str> = controls.iter().enumerate().filter(|(i, _)| i % 2 == 0).map(|(_, c)| control::ALL[c.index(control::ALL.len())].id).collect();
+        for effect in &b.effects {
+            if let Effect::Signal(s) = effect {
+                prop_assert!(s.muted || !muted_controls.contains(&s.control.as_str()), "{:?}", s);
+            }
+            if let Effect::Alert(alert) = effect && !alert.lookback {
+                prop_assert!(!muted_controls.contains(&alert.kind.as_str()) || alert.controls.len() > 1, "{:?}", alert);
+            }
+        }
+    }
+
     /// The rules of schemas/sigma and Filin's own find the same.
     #[test]
     fn the_sigma_pack_agrees_with_the_rules(seeds in seeds(1..200)) {

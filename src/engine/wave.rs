@@ -1,13 +1,14 @@
 //! One address against many accounts (CONTROLS.md, kind A): an alert about the address.
 
 use super::{
-    Effect, Severity, Subject, SubjectKind,
+    Effect, Severity, Signal, Subject, SubjectKind,
     accumulate::Moment,
     alert::Lone,
     calendar::manager_day,
     control::spraying,
     episode::Claim,
     math::{count, number},
+    mute::About,
     places::Network,
     tenant::Tenant,
 };
@@ -58,8 +59,13 @@ impl Tenant {
         };
         let end = self.calendar.end(date);
         let Some((episode, notify)) = claim.file(&mut wave.episodes, || end, || lone.alert_id(&[&reference])) else { return };
+        let about = About { manager: None, team: "", now: Some(now), address: Some(&lone.subject.id), time: event.time };
+        let muted = self.shared.mutes.silence("spraying", &about);
         if episode.version == 1 {
-            effects.push(Effect::Signal(Box::new(lone.signal(manager, &reference, &reference))));
+            effects.push(Effect::Signal(Box::new(Signal { muted, ..lone.signal(manager, &reference, &reference) })));
+        }
+        if muted {
+            return;
         }
         let references = wave.references.iter().map(|r| r.to_string()).collect();
         let late = self.calendar.is_closed(date);

@@ -44,7 +44,7 @@ struct Inner {
     client: clickhouse::Client,
     alias: Alias,
     metrics: Metrics,
-    policies: Policies,
+    policies: RwLock<Policies>,
     tenants: RwLock<BTreeMap<String, Known>>,
     /// Held while a tenant's policy or users go into the log, so that they stand before its events.
     introducing: tokio::sync::Mutex<()>,
@@ -104,7 +104,7 @@ impl Ingestor {
         metrics: Metrics,
         policies: Policies,
     ) -> Result<Self, Error> {
-        let tenants = RwLock::default();
+        let (policies, tenants) = (RwLock::new(policies), RwLock::default());
         let inner = Inner { appender, partitions, client, alias, metrics, policies, tenants, introducing: tokio::sync::Mutex::default() };
         let client = &inner.client;
         let rows = Rows {
@@ -213,6 +213,43 @@ impl Ingestor {
         self.0.partitions
     }
 
+    /// Appends what a person ordered: behind the tenant's policy, which comes first in every log.
+    ///
+    /// # Errors
+    /// When log or store refuse.
+    pub async fn order(&self, tenant: &str, record: Record) -> Result<(), Error> {
+        self.introduce(tenant).await?;
+        self.note(tenant, record).await
+    }
+
+    /// What the configuration says from here on; returns the tenants whose policy is another now.
+    ///
+    /// # Errors
+    /// When log or store refuse.
+    pub async fn adopt(&self, policies: Policies) -> Result<Vec<String>, Error> {
+        let inner = &self.0;
+        let mut changed = Vec::new();
+        {
+            let _first = inner.introducing.lock().await;
+            let mut tenants = inner.tenants.write().expect("no holder panics");
+            for (name, known) in tenants.iter_mut() {
+                let policy = policies.of(name);
+                if known.introduced && *policy != known.policy {
+                    changed.push(name.clone());
+                    known.introduced = false;
+                }
+                known.policy = policy.clone();
+                known.directory.set_ip_allow(policies.ip_allow.get(name).cloned().unwrap_or_default());
+                known.directory.set_calendar(policies.calendars.get(name).cloned().unwrap_or_default());
+            }
+            *inner.policies.write().expect("no holder panics") = policies;
+        }
+        for tenant in &changed {
+            self.introduce(tenant).await?;
+        }
+        Ok(changed)
+    }
+
     /// Puts the policy of a tenant into the log when it is not what was put there last.
     async fn introduce(&self, tenant: &str) -> Result<(), Error> {
         let inner = &self.0;
@@ -224,14 +261,17 @@ impl Ingestor {
         if introduced(inner) {
             return Ok(());
         }
-        let policy = inner.policies.of(tenant);
-        let text = serde_json::to_string(policy).expect("a policy has string keys only");
+        let (policy, prior) = {
+            let policies = inner.policies.read().expect("no holder panics");
+            (policies.of(tenant).clone(), policies.prior.clone())
+        };
+        let text = serde_json::to_string(&policy).expect("a policy has string keys only");
         let (client, key) = (&inner.client, format!("policy/{tenant}"));
         let before = persist("policy", || state::meta(client, &key)).await?;
         if before.as_deref() != Some(&text) {
             // A tenant without a policy so far has no history.
-            let prior = inner.policies.prior.as_ref().filter(|_| before.is_none()).map(|p| Record::Prior(Box::new(p.clone())));
-            let records = std::iter::once(Record::Policy(policy.clone())).chain(prior);
+            let prior = prior.filter(|_| before.is_none()).map(|p| Record::Prior(Box::new(p)));
+            let records = std::iter::once(Record::Policy(policy)).chain(prior);
             inner.append(records.map(|r| log::entry(tenant, r, inner.partitions)).collect()).await?;
             persist("policy", || state::set_meta(client, &key, &text)).await?;
         }
@@ -250,9 +290,10 @@ fn last_of_each<T, K: Ord>(rows: &mut Vec<T>, key: impl Fn(&T) -> K) {
 impl Inner {
     fn fresh(&self, tenant: &str) -> Known {
         let mut directory = Directory::default();
-        directory.set_ip_allow(self.policies.ip_allow.get(tenant).cloned().unwrap_or_default());
-        directory.set_calendar(self.policies.calendars.get(tenant).cloned().unwrap_or_default());
-        Known { directory, policy: self.policies.of(tenant).clone(), introduced: false }
+        let policies = self.policies.read().expect("no holder panics");
+        directory.set_ip_allow(policies.ip_allow.get(tenant).cloned().unwrap_or_default());
+        directory.set_calendar(policies.calendars.get(tenant).cloned().unwrap_or_default());
+        Known { directory, policy: policies.of(tenant).clone(), introduced: false }
     }
 
     fn know(&self, rows: Rows) {

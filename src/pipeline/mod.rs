@@ -8,6 +8,7 @@ mod fit;
 pub mod ingest;
 pub mod intake;
 pub mod letters;
+pub mod orders;
 pub mod replay;
 pub mod score;
 pub mod service;

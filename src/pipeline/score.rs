@@ -151,6 +151,7 @@ struct Pending {
     hours: Vec<rows::HourRow>,
     days: Vec<rows::DayRow>,
     canaries: Vec<CanaryRow>,
+    mutes: Vec<rows::MuteRow>,
     since: Option<Instant>,
     /// Records since the last checkpoint.
     records: u64,
@@ -335,6 +336,9 @@ impl Scorer {
         let tenant = partition.tenants.entry(line.tenant.clone()).or_insert_with_key(|name| Tenant::new(name));
         tenant.apply(&line.record, &mut self.effects);
         let event = if let Record::Event(event) = &line.record { Some(&**event) } else { None };
+        if let Record::Mute(mute) = &line.record {
+            self.pending.mutes.push(rows::mute(&line.tenant, mute, position));
+        }
         if event.is_some() && !partition.touched.contains(&line.tenant) {
             partition.touched.insert(line.tenant);
         }
@@ -389,6 +393,7 @@ impl Scorer {
                 insert(client, m, "manager_hour", &p.hours),
                 insert(client, m, "manager_day", &p.days),
                 insert(client, m, "canaries", &p.canaries),
+                insert(client, m, "mutes", &p.mutes),
             )?;
             insert(&store::unchecked(client), m, "alerts", &p.alerts).await?;
             self.metrics.flushed(p.rows(), watch.elapsed());
@@ -527,6 +532,7 @@ impl Pending {
             + self.hours.len()
             + self.days.len()
             + self.canaries.len()
+            + self.mutes.len()
     }
 
     /// Keeps the buffers and the count of records since the last checkpoint.
@@ -538,6 +544,7 @@ impl Pending {
         self.hours.clear();
         self.days.clear();
         self.canaries.clear();
+        self.mutes.clear();
         self.since = None;
         self.unstored = 0;
     }

@@ -10,13 +10,14 @@ use super::{
     ingest::{self, Ingestor, Policies, Rows},
     intake::{Intake, Now},
     letters::Letters,
+    orders::{self, Orders, Reread},
     score::{self, Cadence, Scorer},
     survey,
 };
 use crate::{
     api::{self, Access, Limits, SourceStatus, Status, Stored, TenantStatus},
     directory::{Calendar, load},
-    engine::{ControlPolicy, Policy},
+    engine::{ControlPolicy, Policy, sigma},
     log::{self, Appender, Reader},
     model,
     ops::{
@@ -89,11 +90,17 @@ pub struct Opened {
     embedded: Option<store::embedded::Running>,
 }
 
-/// Runs until `stop`; calls `ready` once everything is restored and loaded.
+/// Runs until `stop`; `reread` reads the configuration again when somebody asks for it; calls `ready` once everything is restored and loaded.
 ///
 /// # Errors
 /// When something needed is missing at the start, or refuses for good later.
-pub async fn run(config: Config, metrics: Metrics, stop: CancellationToken, ready: impl FnOnce(&Ready)) -> Result<(), Error> {
+pub async fn run(
+    config: Config,
+    metrics: Metrics,
+    stop: CancellationToken,
+    reread: Reread,
+    ready: impl FnOnce(&Ready),
+) -> Result<(), Error> {
     let started = clock::now();
     let access = Access::new(&config, config.http.listen);
     access.guard(config.http.listen).map_err(Error::Config)?;
@@ -126,14 +133,16 @@ pub async fn run(config: Config, metrics: Metrics, stop: CancellationToken, read
     let (mut progress, canaries, surveyed) = (scorer.progress(), scorer.progress(), scorer.progress());
     let mut scorer = has(Role::Score).then(|| tokio::spawn(scorer.run(reader, scoring.clone())));
     let intake = Arc::new(Intake::new(ingestor.clone(), Now::Clock));
+    let orders = Orders::new(ingestor.clone(), reread);
     let parts = api::Parts {
         ingest: has(Role::Normalise).then(|| Arc::clone(&intake) as Arc<dyn api::Ingest>),
         retry: has(Role::Normalise).then(|| {
             let letters = Letters::new(Arc::clone(&intake), client.clone(), config.bindings.clone());
             (opened.password.clone(), Arc::new(letters) as Arc<dyn api::Retry>)
         }),
+        orders: has(Role::Normalise).then(|| (opened.password.clone(), Arc::new(orders.clone()) as Arc<dyn api::Obey>)),
         reader: has(Role::Web).then(|| Arc::new(Stored::new(client.clone())) as Arc<dyn api::Reader>),
-        status: watch,
+        status: watch.clone(),
         metrics: metrics.clone(),
         access,
         limits: Limits::for_lines_of(config.pipeline.max_line_bytes),
@@ -160,7 +169,11 @@ pub async fn run(config: Config, metrics: Metrics, stop: CancellationToken, read
             let task = canary::live::daily(ingestor.clone(), plan, canaries, feeding.clone());
             tasks.push(tokio::spawn(async move { task.await.map_err(Error::from) }));
         }
+        let hangup = orders.clone().on_hangup(feeding.clone());
+        tasks.push(tokio::spawn(async move { hangup.await.map_err(|e| Error::Failed(format!("signals: {e}"))) }));
         if has(Role::Score) {
+            let ticks = orders::tick(ingestor.clone(), progress.clone(), watch.clone(), feeding.clone());
+            tasks.push(tokio::spawn(async move { ticks.await.map_err(Error::from) }));
             let task = survey::run(client.clone(), policies(&config)?, alias, surveyed, feeding.clone());
             tasks.push(tokio::spawn(async move {
                 task.await;
@@ -456,6 +469,9 @@ async fn open_log(config: &Config, client: &clickhouse::Client) -> Result<Log, E
 /// # Errors
 /// When the cold-start prior or a production calendar cannot be read.
 pub fn policies(config: &Config) -> Result<Policies, Error> {
+    for refused in sigma::Book::read(&config.sigma.texts).1 {
+        tracing::warn!(rule = %refused, "a Sigma rule is not used");
+    }
     let controls: std::collections::BTreeMap<_, _> = config
         .controls
         .iter()

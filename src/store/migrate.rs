@@ -8,6 +8,7 @@ const MIGRATIONS: &[(u32, &str)] = &[
     (2, include_str!("../../schemas/clickhouse/0002_dead_letters.sql")),
     (3, include_str!("../../schemas/clickhouse/0003_canaries.sql")),
     (4, include_str!("../../schemas/clickhouse/0004_coverage.sql")),
+    (5, include_str!("../../schemas/clickhouse/0005_mutes.sql")),
 ];
 
 /// Days that events and what was found in them are kept.

@@ -6,8 +6,8 @@ use clickhouse::Row;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    engine::{AlertVersion, Lateness, ManagerDay, ManagerHour, Signal},
-    event::Enriched,
+    engine::{AlertVersion, Lateness, ManagerDay, ManagerHour, Mute, Signal},
+    event::{Enriched, client_hash},
     store::Alias,
 };
 
@@ -397,6 +397,45 @@ pub fn hour(tenant: &str, h: ManagerHour, alias: &Alias, offset: u64) -> HourRow
         records_screen: h.records_screen,
         calls: h.calls,
         log_offset: offset,
+    }
+}
+
+/// A row of `mutes`; empty: nothing was said of it.
+#[derive(Clone, Debug, PartialEq, Row, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the columns are the fields of the mute")]
+pub struct MuteRow {
+    pub tenant: String,
+    pub id: String,
+    pub manager: String,
+    pub team: String,
+    pub client_hash: String,
+    pub control: String,
+    pub address: String,
+    pub from: i64,
+    pub until: i64,
+    pub reason: String,
+    pub by: String,
+    pub log_partition: u32,
+    pub log_offset: u64,
+}
+
+/// The row of a mute.
+pub fn mute(tenant: &str, m: &Mute, at: Position) -> MuteRow {
+    let said = |text: &Option<String>| text.clone().unwrap_or_default();
+    MuteRow {
+        tenant: tenant.to_owned(),
+        id: m.id.clone(),
+        manager: said(&m.manager),
+        team: said(&m.team),
+        client_hash: m.client.as_deref().map(|c| format!("{:016x}", client_hash(c))).unwrap_or_default(),
+        control: said(&m.control),
+        address: said(&m.address),
+        from: m.from.millis(),
+        until: m.until.millis(),
+        reason: m.reason.clone(),
+        by: m.by.clone(),
+        log_partition: at.partition,
+        log_offset: at.offset,
     }
 }
 

@@ -10,8 +10,8 @@ use filin::{
     adapter::{Adapter, Normalised, Raw},
     directory::{Grade, Span, User, When},
     engine::{
-        AlertVersion, Contribution, ControlPolicy, LOG_VERSION, LogLine, Policy, Record, Severity, Signal, Subject, SubjectKind, Text,
-        Tick, Verdict, VerdictKind,
+        AlertVersion, Contribution, ControlPolicy, LOG_VERSION, LogLine, Mute, Policy, Record, Severity, Signal, Subject, SubjectKind,
+        Text, Tick, Verdict, VerdictKind,
         peers::Fit,
         prior::{Group, Peers, Prior, Usually},
     },
@@ -172,6 +172,22 @@ fn control_policy() -> ControlPolicy {
         enabled: false,
         switches: BTreeMap::from([("restart".to_owned(), false)]),
         settings: BTreeMap::from([("top_records".to_owned(), 5.0)]),
+    }
+}
+
+fn mute() -> Mute {
+    let s = |text: &str| Some(text.to_owned());
+    Mute {
+        id: "m".to_owned(),
+        manager: s("anna"),
+        team: s("t"),
+        client: s("c"),
+        control: s("decoy"),
+        address: s("203.0.113.7"),
+        from: time(),
+        until: time(),
+        reason: "r".to_owned(),
+        by: "vera".to_owned(),
     }
 }
 
@@ -414,6 +430,7 @@ fn the_schemas_say_what_the_types_are() {
     seen.object("log#/$defs/prior_usually", usually());
     seen.object("log#/$defs/tick", Tick { at: time() });
     seen.object("log#/$defs/verdict", verdict());
+    seen.object("log#/$defs/mute", mute());
     seen.object("log#/$defs/span", span());
     seen.object("log#/$defs/user", user());
     seen.object("alert#", alert());
@@ -464,6 +481,7 @@ fn a_line_of_the_log_holds_one_record() {
         Record::Fit(fit()),
         Record::User(Box::new(user())),
         Record::Verdict(verdict()),
+        Record::Mute(mute()),
         Record::Event(Box::new(Enriched { event: event(), enrich: enrich(), origin: None })),
         Record::Tick(Tick { at: time() }),
     ];
@@ -481,6 +499,7 @@ fn a_line_of_the_log_holds_one_record() {
             | Record::Fit(_)
             | Record::User(_)
             | Record::Verdict(_)
+            | Record::Mute(_)
             | Record::Event(_)
             | Record::Tick(_) => {}
         }

@@ -4,12 +4,12 @@
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use http_body_util::{BodyExt as _, Full};
-use hyper::{Request, StatusCode, header};
-use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use prometheus::Registry;
 
-use super::{super::Usage, close, replay, store};
+use super::{
+    super::{Usage, ask},
+    close, replay, store,
+};
 use crate::{
     adapter,
     api::{Again, DEFAULT_FORMAT, Retried},
@@ -58,7 +58,7 @@ pub(super) async fn retry(config: &Config, filter: &Filter, binding: Option<serd
     let done = async {
         let ids = dead::ids(&client, filter).await?;
         let Some(console) = state::meta(&client, CONSOLE).await? else { return Ok(None) };
-        let password = password(config).context("the running instance's password is not there")?;
+        let password = ask::password(config).context("the running instance's password is not there")?;
         through(&console, &password, &ids, binding.clone()).await
     }
     .await;
@@ -67,17 +67,6 @@ pub(super) async fn retry(config: &Config, filter: &Filter, binding: Option<serd
         Some(done) => Ok(done),
         None if embedded => anyhow::bail!("the running instance does not answer: stop it, or try again"),
         None => alone(config, filter, binding).await,
-    }
-}
-
-/// Of the account that writes the store.
-fn password(config: &Config) -> Option<Secret> {
-    match &config.store {
-        Store::Server(server) => Some(server.password.clone()),
-        #[cfg(feature = "embedded")]
-        Store::Embedded(_) => crate::store::embedded::access(&config.data).map(|a| a.writer_password),
-        #[cfg(not(feature = "embedded"))]
-        Store::Embedded(_) => None,
     }
 }
 
@@ -98,28 +87,10 @@ async fn alone(config: &Config, filter: &Filter, binding: Option<serde_json::Val
 
 /// None when nobody answers there.
 async fn through(console: &str, password: &Secret, ids: &[String], binding: Option<serde_json::Value>) -> anyhow::Result<Option<Retried>> {
-    let client: Client<_, Full<bytes::Bytes>> = Client::builder(TokioExecutor::new()).build_http();
-    let mut token = header::HeaderValue::try_from(format!("Bearer {}", password.expose())).context("the password is no header")?;
-    token.set_sensitive(true);
     let mut all = Retried::default();
     for ids in ids.chunks(AT_ONCE) {
         let again = Again { ids: ids.to_vec(), binding: binding.clone() };
-        let request = Request::post(format!("http://{console}/v1/dead-letters/retry"))
-            .header(header::CONTENT_TYPE, "application/json")
-            .header(header::AUTHORIZATION, token.clone())
-            .body(Full::new(serde_json::to_vec(&again)?.into()))?;
-        let response = match client.request(request).await {
-            Ok(response) => response,
-            Err(e) if e.is_connect() => return Ok(None),
-            Err(e) => return Err(e).context("the running instance broke off; retry again"),
-        };
-        let status = response.status();
-        let body = response.into_body().collect().await.context("the running instance broke off; retry again")?.to_bytes();
-        if status != StatusCode::OK {
-            let said: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
-            anyhow::bail!("the running instance answered {status}: {}", said["message"].as_str().unwrap_or("no Filin answers there"));
-        }
-        let done: Retried = serde_json::from_slice(&body).context("the answer of the running instance cannot be read")?;
+        let Some(done) = ask::post::<Retried>(console, password, "/v1/dead-letters/retry", &again).await? else { return Ok(None) };
         all.letters += done.letters;
         all.events += done.events;
         all.known += done.known;

@@ -58,7 +58,16 @@ async fn bench(limits: Limits) -> Bench {
     let (_, status) = tokio::sync::watch::channel(Status::default());
     let metrics = Metrics::new(&Registry::new(), &Labels { controls: &[], severities: &[], reasons: &[] });
     let access = Access { loopback: true, ..Access::default() };
-    let router = api::router(Parts { ingest: Some(Arc::<Fake>::clone(&fake)), reader: None, retry: None, status, metrics, access, limits });
+    let router = api::router(Parts {
+        ingest: Some(Arc::<Fake>::clone(&fake)),
+        reader: None,
+        retry: None,
+        orders: None,
+        status,
+        metrics,
+        access,
+        limits,
+    });
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, shutdown) = (format!("http://{}", listener.local_addr().unwrap()), CancellationToken::new());
     tokio::spawn(api::serve(listener, router, shutdown.clone()));

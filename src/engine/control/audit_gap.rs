@@ -31,7 +31,7 @@ pub(super) const CONTROL: Control = Control {
             "silent hours in which the source has always spoken",
             "часов молчания, в которые источник всегда что-то сообщал",
         ),
-        floor("weeks", 2.0, "weeks of a source before its silence is judged", "недель работы источника, прежде чем судить о его молчании"),
+        floor("weeks", 3.0, "weeks of a source before its silence is judged", "недель работы источника, прежде чем судить о его молчании"),
     ],
     said: Some(said),
     benign: &[

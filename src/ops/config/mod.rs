@@ -17,7 +17,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 pub use layers::{Mistake, Mistakes};
-pub use value::{Secret, span_text};
+pub use value::{Secret, span, span_text};
 
 use crate::event::{Access, Budget, words};
 
@@ -493,6 +493,11 @@ pub fn libchdb() -> Option<PathBuf> {
 /// `FILIN_INGEST_TOKEN`: the token that `filin push` shows.
 pub fn ingest_token() -> Option<Secret> {
     variable("FILIN_INGEST_TOKEN").map(Secret::new)
+}
+
+/// The name of the account that runs this.
+pub fn account() -> Option<String> {
+    variable("USER").or_else(|| variable("LOGNAME"))
 }
 
 /// `FILIN_LOG`: which log lines are written, as in `info,filin::log=debug`.

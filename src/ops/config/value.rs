@@ -56,6 +56,14 @@ impl Span {
     }
 }
 
+/// A span of time as configuration and flags write it.
+///
+/// # Errors
+/// When it is none.
+pub fn span(text: &str) -> Result<Duration, String> {
+    Span::parse(text).map(|s| s.0).ok_or_else(|| WANTED_SPAN.to_owned())
+}
+
 /// A span of time in the largest unit that gives a whole number; two days are 48 h.
 pub fn span_text(span: Duration) -> String {
     let ms = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);

@@ -1,0 +1,130 @@
+//! What whoever may write the store can order a running instance to do: mutes into the log, the policy read again.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{State, rejection::JsonRejection},
+    http::HeaderMap,
+};
+use futures_util::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+
+use super::{Api, Refused, error::Error};
+use crate::{
+    engine::{Mute, control},
+    event::DEFAULT_TENANT,
+    ops::config::Secret,
+};
+
+/// The longest reason, letters.
+const REASON: usize = 500;
+
+/// A mute, and of whom.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MuteOrder {
+    /// The organisation.
+    #[serde(default = "default_tenant")]
+    pub tenant: String,
+    /// The mute.
+    pub mute: Mute,
+}
+
+/// What the configuration, read again, changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reloaded {
+    /// Tenants whose log has a new policy.
+    pub changed: Vec<String>,
+}
+
+/// Obeys.
+pub trait Obey: Send + Sync + 'static {
+    /// Puts a mute into the log of a tenant. Durable when it returns.
+    fn mute(&self, order: MuteOrder) -> BoxFuture<'_, Result<(), Refused>>;
+
+    /// Reads the configuration again and puts into the logs what changed for the engine.
+    fn reload(&self) -> BoxFuture<'_, Result<Reloaded, Refused>>;
+}
+
+/// Who obeys, and the password that must be shown: the store's, as whoever has it could write there anyway.
+pub type Orders = Option<(Secret, Arc<dyn Obey>)>;
+
+fn default_tenant() -> String {
+    DEFAULT_TENANT.to_owned()
+}
+
+/// Whoever shows the password is obeyed.
+fn obedient<'a>(api: &'a Api, headers: &HeaderMap) -> Result<&'a Arc<dyn Obey>, Error> {
+    let Some((password, obey)) = &api.orders else {
+        return Err(Error::NotFound("this instance does not take events: its role is another"));
+    };
+    if password.expose().is_empty() || !super::access::shows(headers, password) {
+        return Err(Error::Unauthorized);
+    }
+    Ok(obey)
+}
+
+pub(super) async fn mute(
+    State(api): State<Api>,
+    headers: HeaderMap,
+    order: Result<Json<MuteOrder>, JsonRejection>,
+) -> Result<Json<MuteOrder>, Error> {
+    let obey = obedient(&api, &headers)?;
+    let Json(order) = order.map_err(|e| Error::bad("bad_body", e.body_text()))?;
+    check(&order).map_err(|e| Error::bad("bad_mute", e))?;
+    obey.mute(order.clone()).await?;
+    Ok(Json(order))
+}
+
+pub(super) async fn reload(State(api): State<Api>, headers: HeaderMap) -> Result<Json<Reloaded>, Error> {
+    Ok(Json(obedient(&api, &headers)?.reload().await?))
+}
+
+fn check(order: &MuteOrder) -> Result<(), String> {
+    let m = &order.mute;
+    let scope = [&m.manager, &m.team, &m.client, &m.control, &m.address];
+    if order.tenant.is_empty() || m.id.is_empty() || m.id.len() > 64 {
+        return Err("a mute has a tenant and an id of at most 64 bytes".to_owned());
+    }
+    if scope.iter().all(|s| s.is_none()) || scope.iter().any(|s| s.as_deref() == Some("")) {
+        return Err("say what is to be quiet: a manager, team, client, control or address".to_owned());
+    }
+    if let Some(id) = m.control.as_deref().filter(|id| control::get(id).is_none()) {
+        return Err(format!("there is no control {id:?}: `filin controls` lists them"));
+    }
+    if m.reason.trim().is_empty() || m.reason.chars().count() > REASON || m.by.trim().is_empty() || m.by.len() > 200 {
+        return Err(format!("a mute has a reason of at most {REASON} letters and says who asked for it"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Timestamp;
+
+    #[test]
+    fn a_mute_says_what_why_and_who() {
+        let good = Mute {
+            id: "m".to_owned(),
+            control: Some("decoy".to_owned()),
+            from: Timestamp::from_millis(0),
+            until: Timestamp::from_millis(1),
+            reason: "a test".to_owned(),
+            by: "vera".to_owned(),
+            ..Mute::default()
+        };
+        let wrong = |change: fn(&mut Mute)| {
+            let mut mute = good.clone();
+            change(&mut mute);
+            check(&MuteOrder { tenant: "t".to_owned(), mute }).is_err()
+        };
+        assert!(!wrong(|_| {}));
+        assert!(wrong(|m| m.control = None), "quiet about everything");
+        assert!(wrong(|m| m.control = Some("nonsense".to_owned())));
+        assert!(wrong(|m| m.team = Some(String::new())));
+        assert!(wrong(|m| m.reason = " ".to_owned()));
+        assert!(wrong(|m| m.by = String::new()));
+        assert!(wrong(|m| m.id = "x".repeat(65)));
+    }
+}
