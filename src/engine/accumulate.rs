@@ -18,7 +18,7 @@ use super::{
     people::{People, Person},
     personal,
     places::Spot,
-    relation,
+    relation::{self, Relation},
     rule::{Hits, Rules},
     sketch::Known,
     team::Teams,
@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     directory::schedule,
-    event::{Action, Channel, Direction, Enriched, Event, HOUR_MS, NamedClient, Owner, Place, Tier, Timestamp},
+    event::{Action, Channel, Direction, Enriched, Event, HOUR_MS, NamedClient, Owner, Place, Tier, Timestamp, Work},
 };
 
 /// An event as it is scored.
@@ -103,7 +103,9 @@ pub(super) fn accumulate(day: &mut Day, base: &mut Baseline, memory: &mut Memory
         let returned = day.places.meet(spot, event.time.millis());
         day.x[Detector::TwoPlaces as usize] += if returned { 1.0 } else { 0.0 };
     }
-    let sp = hour(day, base, now.local_ms, company).sp;
+    let day_off = company.terms.days_off && matches!(now.enriched.enrich.work, Some(Work::Absent | Work::Holiday));
+    day.day_off |= day_off;
+    let sp = hour(day, base, now.local_ms, day_off, company).sp;
     if event.action != Action::Logout {
         day.x[Detector::Offh as usize] += 0.25 * sp * (1.0 + ln_1p(if ok { rec } else { 0.0 }));
     }
@@ -190,33 +192,34 @@ fn is_contact(event: &Event) -> bool {
 }
 
 fn touch(day: &mut Day, base: &mut Baseline, client: &NamedClient, now: &Moment<'_>, calls: bool, company: &mut Company<'_>) {
-    let mut weigh = || relation::weight(base, client, day.date, now.event.time, !day.closed);
+    let mut weigh = || relation::of(base, client, day.date, now.event.time, !day.closed);
     let weight = match day.touched.meet(client.h) {
         Known::Weight(w) => w,
         // Its weight was not kept; today's is the best that is left.
         Known::Probably => {
             if calls {
-                weigh()
+                weigh().weight()
             } else {
                 0
             }
         }
         Known::New => {
-            let w = weigh();
+            let relation = weigh();
+            let w = relation.weight();
             day.touched.insert(client.h, w);
             new_client(day, base, client.h, now.event.time, company.windows);
             let (nats, stranger) = (f64::from(w) / 16.0, f64::from(w.min(16)) / 16.0);
             day.x[Detector::Unrel as usize] += nats;
             day.x[Detector::UnrelShare as usize] += stranger;
             company.teams.day(day.date, day.team()).touch(nats, stranger);
-            if w > 0 {
+            if let Relation::Reason(reason) = relation {
+                day.reasons[reason as usize] += 1;
+            } else {
                 day.unrelated_key += u64::from(client.tier == Some(Tier::Key));
                 day.substitute |= client.owner == Owner::TeamAbsent;
                 day.former += if client.former.is_some() { nats } else { 0.0 };
                 let other_team = client.team.as_deref().is_some_and(|team| !team.is_empty() && *team != *day.post.team);
                 day.elsewhere += if other_team { nats } else { 0.0 };
-            } else {
-                day.related += 1;
             }
             w
         }
@@ -243,14 +246,14 @@ fn new_client(day: &mut Day, base: &mut Baseline, h: u64, t: Timestamp, everybod
 }
 
 /// What the event's hour means: computed at the first event of each hour of a manager-day and kept for it.
-fn hour(day: &mut Day, base: &mut Baseline, local_ms: i64, company: &mut Company<'_>) -> Hour {
+fn hour(day: &mut Day, base: &mut Baseline, local_ms: i64, day_off: bool, company: &mut Company<'_>) -> Hour {
     let b = hour_of_week(local_ms);
     let key = u8::try_from(b).expect("168 hours");
     if let Some((_, hour)) = day.hours.iter().rfind(|(k, _)| *k == key) {
         return *hour;
     }
     let team = company.teams.hours(day.team());
-    let hour = hours::surprise(&base.hours, team, company.priors.of(&day.post.schedule), b);
+    let hour = hours::surprise(&base.hours, team, company.priors.of(&day.post.schedule), b, day_off);
     if !day.closed {
         hours::learn(&mut base.hours, team, b);
     }

@@ -309,7 +309,8 @@ impl Found<'_> {
             records_out: count(day.x[Detector::RecOut as usize]),
             records_screen: count(day.x[Detector::RecScr as usize]),
             clients: count(day.clients()),
-            clients_related: day.related,
+            clients_related: day.related(),
+            reasons: day.reasons.map(u64::from),
             unrelated_key: day.unrelated_key,
             team_unrelated: team.and_then(|team| team.unrelated_of_others(day.x[Detector::Unrel as usize])),
             few_clients: base.expected().is_some_and(|e| e.hurdle.at(Detector::Distinct as usize, 0.0) > day.clients()),
@@ -323,6 +324,7 @@ impl Found<'_> {
             notice_at: notice_at.filter(|at| *at <= t),
             // Once notice is given or access has ended, the end of access is no secret.
             terminated_at: terminated_at.filter(|_| leaving),
+            day_off: day.day_off,
             absent: now.enriched.enrich.work == Some(Work::Absent),
             substitute: day.substitute,
             former: day.former,

@@ -6,7 +6,7 @@ use super::{
     baseline::{hours::Hour, novelty::ATTRIBUTES},
     detector::{DETECTORS, FAMILIES, Values},
     evidence::Evidence,
-    explain::{Attribute, NewValue},
+    explain::{Attribute, NewValue, REASONS},
     packed::{fixed, sparse},
     people::Post,
     places::Places,
@@ -68,8 +68,9 @@ pub(super) struct Day {
     /// Drifts that an alert of this day named: a bit each.
     pub(super) told: u8,
     pub(super) touched: Clients,
-    /// Clients touched with a reason, key clients touched without one, whether any is an absent colleague's.
-    pub(super) related: u64,
+    /// Clients touched with a reason, by [`Reason`](super::explain::Reason).
+    pub(super) reasons: [u32; REASONS],
+    /// Key clients touched without one, whether any is an absent colleague's.
     pub(super) unrelated_key: u64,
     pub(super) substitute: bool,
     /// Weight of those who were the manager's once, and of those of other teams.
@@ -77,6 +78,8 @@ pub(super) struct Day {
     pub(super) elsewhere: f64,
     /// API or bulk job for the first time.
     pub(super) new_channel: bool,
+    /// Something was done on a day off by the calendar.
+    pub(super) day_off: bool,
     /// The share of clients touched without a reason, of a usual day's at least.
     pub(super) share: f64,
     pub(super) places: Places,
@@ -149,12 +152,13 @@ impl Day {
             told_share: 0.0,
             told: 0,
             touched: Clients::default(),
-            related: 0,
+            reasons: [0; REASONS],
             unrelated_key: 0,
             substitute: false,
             former: 0.0,
             elsewhere: 0.0,
             new_channel: false,
+            day_off: false,
             share: 0.0,
             places: Places::default(),
             hours: Vec::new(),
@@ -163,6 +167,11 @@ impl Day {
             counts: Vec::new(),
             rolled: false,
         }
+    }
+
+    /// Clients touched with a reason.
+    pub(super) fn related(&self) -> u64 {
+        self.reasons.iter().map(|n| u64::from(*n)).sum()
     }
 
     /// The key of its team.

@@ -213,6 +213,8 @@ pub struct ManagerDay {
     pub records_screen: u64,
     /// Distinct clients touched.
     pub clients: u64,
+    /// Of those, how many had a reason.
+    pub related: u64,
     /// Weight of clients touched without a reason.
     pub unrelated: f64,
     /// Greatest behavioural evidence of the day, millibits.

@@ -89,6 +89,7 @@ fn of_day(manager: &str, day: &Day) -> ManagerDay {
         records_out: count(day.x[0]),
         records_screen: count(day.x[1]),
         clients: count(day.clients()),
+        related: day.related(),
         unrelated: day.x[6],
         peak_bits: millibits(day.peak),
     }

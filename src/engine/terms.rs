@@ -50,6 +50,8 @@ pub(super) struct Terms {
     pub(super) groups: bool,
     /// A drift that an alert named begins again.
     pub(super) drip_restart: bool,
+    /// Days off by the calendar count as hours at which nobody works.
+    pub(super) days_off: bool,
     /// Personal fields asked for the first time are news.
     pub(super) personal_fields: bool,
     /// Controls whose names findings may take.
@@ -184,6 +186,7 @@ impl Terms {
             guard: policy.guard,
             groups: policy.groups,
             drip_restart: policy.switch("drip", "restart"),
+            days_off: policy.switch("off_hours", "calendar"),
             personal_fields: policy.enabled("personal_fields") && policy.switch("personal_fields", "fields"),
             names: Names {
                 lost_deal_look: policy.enabled("lost_deal_look"),

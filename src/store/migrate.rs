@@ -9,6 +9,7 @@ const MIGRATIONS: &[(u32, &str)] = &[
     (3, include_str!("../../schemas/clickhouse/0003_canaries.sql")),
     (4, include_str!("../../schemas/clickhouse/0004_coverage.sql")),
     (5, include_str!("../../schemas/clickhouse/0005_mutes.sql")),
+    (6, include_str!("../../schemas/clickhouse/0006_related.sql")),
 ];
 
 /// Days that events and what was found in them are kept.

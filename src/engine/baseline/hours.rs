@@ -42,15 +42,16 @@ impl Default for Team {
     }
 }
 
-/// How surprising it is that this person works at hour `b`.
-pub(crate) fn surprise(own: &Own, team: &Team, schedule: &[f64; WEEK], b: usize) -> Hour {
+/// How surprising it is that this person works at hour `b`; on a day off, as surprising as at the rarest of their hours.
+pub(crate) fn surprise(own: &Own, team: &Team, schedule: &[f64; WEEK], b: usize, day_off: bool) -> Hour {
     let (hs, ts) = (smooth(&own.0.map(f64::from)), smooth(&team.0));
     let (h_sum, t_sum) = (hs.iter().sum::<f64>() + 40.0, ts.iter().sum::<f64>() + 3.36);
     let mut dens = [0.0; WEEK];
     for i in 0..WEEK {
         dens[i] = (hs[i] + 40.0 * (0.5 * schedule[i] + 0.5 * (ts[i] + 0.02) / t_sum)) / h_sum;
     }
-    let limit = 1.0001 * dens[b];
+    let usual = if day_off { dens.iter().copied().fold(dens[b], f64::min) } else { dens[b] };
+    let limit = 1.0001 * usual;
     let p: f64 = dens.iter().map(|d| if *d <= limit { *d } else { 0.0 }).sum();
     Hour { sp: (-ln(p.max(1e-6)) - 3.0).max(0.0), share: stored(dens[b]) }
 }
@@ -90,7 +91,7 @@ mod tests {
     #[test]
     fn a_person_of_whom_nothing_is_known_keeps_the_schedule() {
         let prior = schedule::prior("Mo-Fr 09:00-18:00");
-        let at = |b: usize| surprise(&Own::default(), &Team::default(), &prior, b);
+        let at = |b: usize| surprise(&Own::default(), &Team::default(), &prior, b, false);
         assert!(at(10).sp <= 0.0);
         let night = at(2);
         assert!(night.sp <= 0.0, "half of the prior is the team's, which is uniform still: {night:?}");
@@ -106,12 +107,13 @@ mod tests {
         for _ in 0..20 {
             (0..5).flat_map(|d| (9..18).map(move |h| d * 24 + h)).for_each(|b| learn(&mut own, &mut team, b));
         }
-        let before = surprise(&own, &team, &prior, 26);
-        assert!(before.sp > 0.5 && surprise(&own, &team, &prior, 34).sp <= 0.0, "{before:?}");
+        let before = surprise(&own, &team, &prior, 26, false);
+        assert!(before.sp > 0.5 && surprise(&own, &team, &prior, 34, false).sp <= 0.0, "{before:?}");
+        assert!(surprise(&own, &team, &prior, 34, true).sp >= before.sp, "a morning of a day off is no morning");
         for _ in 0..20 {
             learn(&mut own, &mut team, 26);
         }
-        assert!(surprise(&own, &team, &prior, 26).sp < before.sp);
+        assert!(surprise(&own, &team, &prior, 26, false).sp < before.sp);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Work at hours that are not theirs.
 
-use super::{Control, Kind, SeverityRule, floor, words};
+use super::{Control, Kind, SeverityRule, floor, switch, words};
 use crate::engine::explain::Detector;
 
 pub(super) const CONTROL: Control = Control {
@@ -21,7 +21,12 @@ pub(super) const CONTROL: Control = Control {
         "записей и клиентов за день, меньше которых время не считается признаком",
     )],
     settings: &[],
-    switches: &[],
+    switches: &[switch(
+        "calendar",
+        true,
+        "work during an absence or on a public holiday counts as work at the rarest of this person's hours",
+        "работа во время отсутствия или в праздник считается работой в самый редкий для этого человека час",
+    )],
     said: None,
     named: None,
     benign: &[

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{
-    Attribute, Detector, Facts, Finding,
+    Attribute, Detector, Facts, Finding, Reason,
     number::{Language, Number, Rarity},
     shared::{
         action_of, capital, drift_of, in_an_unusual_hour, joined, lower, new_values, other_rules, quoted, share, title, weighty,
@@ -97,6 +97,7 @@ pub(super) fn summary(findings: &[Finding], facts: &Facts) -> String {
         EN.whole(facts.records_screen).text,
         count(&EN.whole(facts.clients), "client", "clients"),
     ));
+    said.extend(reasons(facts));
     if let Some((own, all)) = facts.quarter {
         let share = EN.percent(share(own, all));
         said.push(format!(
@@ -130,6 +131,26 @@ pub(super) fn summary(findings: &[Finding], facts: &Facts) -> String {
     }
     said.push(format!("Budget: {} per 100 manager-days when nothing is wrong.", EN.counted(facts.budget).with_en("alert", "alerts")));
     said.join(" ")
+}
+
+/// `37 of the 52 clients had a reason (own 20, an order 15, a contact of theirs 2).`
+fn reasons(facts: &Facts) -> Option<String> {
+    let name = |r: Reason| match r {
+        Reason::Own => "own",
+        Reason::Order => "an order",
+        Reason::HandOver => "a hand-over",
+        Reason::Contact => "a contact of theirs",
+        Reason::Unowned => "no known owner",
+    };
+    let said = |r: &Reason| Some(facts.reasons[*r as usize]).filter(|n| *n > 0).map(|n| format!("{} {}", name(*r), EN.whole(n).text));
+    let parts: Vec<String> = Reason::ALL.iter().filter_map(said).collect();
+    let (with, all) = (facts.clients_related, facts.clients.max(facts.clients_related));
+    let of = count(&EN.whole(all), "client", "clients");
+    (facts.clients > 0).then(|| match with {
+        0 => format!("None of the {of} had a reason."),
+        _ if parts.is_empty() => format!("{} of the {of} had a reason.", EN.whole(with).text),
+        _ => format!("{} of the {of} had a reason ({}).", EN.whole(with).text, parts.join(", ")),
+    })
 }
 
 fn records(n: &Number) -> String {
@@ -233,6 +254,9 @@ fn window(f: &Finding, facts: &Facts, days: u64) -> String {
 
 fn hour(did: &str, so_far: &str, facts: &Facts) -> String {
     let (clock, share) = (worded_clock(facts), EN.percent(facts.hour_share));
+    if facts.day_off {
+        return format!("{did} at {clock}{so_far}, on a day off by the calendar");
+    }
     if in_an_unusual_hour(facts) {
         format!("{did} at {clock}{so_far}; this hour holds {share} of this person's time")
     } else {

@@ -155,6 +155,25 @@ pub struct NewValue {
     pub rate: f64,
 }
 
+words! {
+    /// Why a manager has to do with a client.
+    Reason {
+        /// It is their own.
+        Own = "own",
+        /// They take part in an order of the client, or the source ties the event to one.
+        Order = "order",
+        /// It was theirs until lately.
+        HandOver = "hand_over",
+        /// The client called or wrote within two days.
+        Contact = "contact",
+        /// It is nobody's, as far as is known.
+        Unowned = "unowned",
+    }
+}
+
+/// Number of reasons.
+pub const REASONS: usize = 5;
+
 /// A rule that was broken, and what is told of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Hit {
@@ -204,6 +223,8 @@ pub struct Facts {
     pub clients: u64,
     /// Of those, how many had a reason (weight 0).
     pub clients_related: u64,
+    /// Those by their reason.
+    pub reasons: [u64; REASONS],
     /// Of those without one, how many are key clients.
     pub unrelated_key: u64,
     /// Mean of `unrel` over the team's other members today; none with fewer than three.
@@ -228,6 +249,8 @@ pub struct Facts {
     pub notice_at: Option<Timestamp>,
     /// First instant without access.
     pub terminated_at: Option<Timestamp>,
+    /// Something was done today although it is a day off by the calendar.
+    pub day_off: bool,
     /// The person is absent by the calendar.
     pub absent: bool,
     /// Some touched clients belong to an absent colleague.

@@ -9,7 +9,7 @@ mod shared;
 #[cfg(test)]
 mod tests;
 
-pub use finding::{Attribute, Detector, Facts, Family, Finding, Hit, NewValue, Usual};
+pub use finding::{Attribute, Detector, Facts, Family, Finding, Hit, NewValue, REASONS, Reason, Usual};
 
 use super::{Text, rule::Rule};
 

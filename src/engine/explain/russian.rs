@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{
-    Attribute, Detector, Facts, Finding,
+    Attribute, Detector, Facts, Finding, Reason,
     number::{Language, Number, Rarity},
     shared::{
         action_of, drift_of, in_an_unusual_hour, joined, lower, new_values, other_rules, quoted, share, title, weighty, worded_clock,
@@ -18,6 +18,26 @@ use crate::{
 const RU: Language = Language::Russian;
 const MONTHS: [&str; 12] =
     ["января", "февраля", "марта", "апреля", "мая", "июня", "июля", "августа", "сентября", "октября", "ноября", "декабря"];
+
+/// `Причина была у 37 из 52 клиентов (свои — 20, заказ — 15, обращение клиента — 2).`
+fn reasons(facts: &Facts) -> Option<String> {
+    let name = |r: Reason| match r {
+        Reason::Own => "свои",
+        Reason::Order => "заказ",
+        Reason::HandOver => "передача",
+        Reason::Contact => "обращение клиента",
+        Reason::Unowned => "владелец неизвестен",
+    };
+    let said = |r: &Reason| Some(facts.reasons[*r as usize]).filter(|n| *n > 0).map(|n| format!("{} — {}", name(*r), RU.whole(n).text));
+    let parts: Vec<String> = Reason::ALL.iter().filter_map(said).collect();
+    let (with_reason, all) = (facts.clients_related, facts.clients.max(facts.clients_related));
+    let of = clients_of(&RU.whole(all));
+    (facts.clients > 0).then(|| match with_reason {
+        0 => format!("Причины не было ни у одного из {of}."),
+        _ if parts.is_empty() => format!("Причина была у {} из {of}.", RU.whole(with_reason).text),
+        _ => format!("Причина была у {} из {of} ({}).", RU.whole(with_reason).text, parts.join(", ")),
+    })
+}
 
 /// Why, from one finding.
 pub(super) fn sentence(f: &Finding, facts: &Facts) -> String {
@@ -105,6 +125,7 @@ pub(super) fn summary(findings: &[Finding], facts: &Facts) -> String {
         RU.whole(facts.records_screen).text,
         with(&RU.whole(facts.clients), CLIENTS),
     ));
+    said.extend(reasons(facts));
     if let Some((own, all)) = facts.quarter {
         let share = RU.percent(share(own, all));
         said.push(format!(
@@ -274,6 +295,9 @@ fn window(f: &Finding, facts: &Facts, days: u64) -> String {
 
 fn hour(what: &str, lower_what: &str, so_far: &str, facts: &Facts) -> String {
     let (clock, share) = (worded_clock(facts), RU.percent(facts.hour_share));
+    if facts.day_off {
+        return format!("{what} в {clock}{so_far}, в нерабочий по календарю день");
+    }
     if in_an_unusual_hour(facts) {
         format!("{what} в {clock}{so_far}; на этот час приходится {share} рабочего времени этого человека")
     } else {

@@ -35,6 +35,7 @@ fn facts() -> Facts {
         records_screen: 420,
         clients: 45,
         clients_related: 33,
+        reasons: [20, 9, 1, 2, 1],
         unrelated_key: 3,
         team_unrelated: Some(0.8),
         team_share: Some(0.12),
