@@ -9,6 +9,7 @@ mod dead_letters;
 mod embedded;
 mod kafka;
 mod layers;
+mod orders;
 mod pipeline;
 mod readme;
 mod reference;

@@ -151,6 +151,17 @@ impl Service {
         let access = store::embedded::access(&self.data).expect("it runs");
         store::client(&access.store())
     }
+
+    /// Asks for a number as the account that writes, which alone reads the log.
+    pub(crate) fn logged(&self, sql: &str) -> u64 {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        runtime.block_on(self.client().query(sql).fetch_one::<u64>()).expect("a number")
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
 }
 
 impl Drop for Service {

@@ -1,0 +1,93 @@
+//! Orders to a running instance: mutes, a policy read again, and the ticks that it writes by itself.
+
+use std::{fs, path::Path, process::Command};
+
+use serde_json::{Value, json};
+
+use crate::service::{Service, ended, filin, wait};
+
+/// An event of now, when a tick can come after it.
+fn event(id: &str, decoy: bool) -> String {
+    let time = filin::ops::clock::now().to_string();
+    let client = if decoy { "c-decoy" } else { "c-1" };
+    json!({"id": id, "time": time, "source": "crm", "actor": {"id": "anna"}, "action": "view", "object": {"type": "client", "id": client}})
+        .to_string()
+}
+
+fn push(service: &Service, root: &Path, lines: &[String]) {
+    let file = root.join("events.jsonl");
+    fs::write(&file, lines.join("\n")).expect("written");
+    service.push("canonical", &[&file]);
+    service.settle();
+}
+
+fn mute(data: &Path, words: &[&str]) -> Value {
+    let mut command = filin(&["mute"]);
+    command.args(words).args(["--json", "--data", data.to_str().expect("a plain path")]);
+    serde_json::from_slice(&ended(command, 0).stdout).expect("JSON")
+}
+
+#[test]
+fn a_running_instance_hears_mutes_reads_its_policy_again_and_ticks() {
+    let root = tempfile::tempdir().expect("a folder");
+    let (data, config) = (root.path().join("data"), root.path().join("filin.toml"));
+    fs::write(root.path().join("users.csv"), "id,team,grade\nanna,a,junior\nboris,b,senior\n").expect("written");
+    fs::write(root.path().join("clients.csv"), "id,owner,team,decoy\nc-1,boris,b,\nc-decoy,boris,b,true\n").expect("written");
+    let written = |more: &str| {
+        let users = root.path().join("users.csv");
+        let clients = root.path().join("clients.csv");
+        let text = format!(
+            "[reference]\nusers = {:?}\nclients = {:?}\n[embedded]\nlisten = '127.0.0.1:0'\n{more}",
+            users.to_str().expect("plain"),
+            clients.to_str().expect("plain")
+        );
+        fs::write(&config, text).expect("written");
+    };
+    written("");
+    let service = Service::start(&data, &["--config", config.to_str().expect("a plain path")]);
+    let alerts = |control: &str| service.count(&format!("SELECT uniqExact(alert_id) FROM filin.alerts WHERE has(controls, '{control}')"));
+    let muted = |control: &str| service.count(&format!("SELECT count() FROM filin.signals FINAL WHERE control = '{control}' AND muted"));
+
+    let order = mute(&data, &["add", "--control", "decoy", "--for", "2h", "--reason", "a test", "--by", "vera", "--from", "2026-01-01"]);
+    let id = order["mute"]["id"].as_str().expect("an id").to_owned();
+    push(&service, root.path(), &[event("e1", true)]);
+    assert_eq!((alerts("decoy"), muted("decoy")), (0, 1), "it is quiet, and known");
+    let listed = wait("the mute to be stored", || mute(&data, &["list"]).as_array().filter(|l| !l.is_empty()).cloned());
+    assert_eq!(
+        (listed[0]["id"].as_str(), listed[0]["about"].as_str(), listed[0]["by"].as_str()),
+        (Some(&*id), Some("control decoy"), Some("vera"))
+    );
+    mute(&data, &["lift", &id, "--reason", "over", "--by", "vera"]);
+    push(&service, root.path(), &[event("e2", true)]);
+    assert_eq!(alerts("decoy"), 1, "what was found today is told as soon as it may be");
+    let wrong = {
+        let mut command = filin(&["mute", "add", "--control", "nonsense", "--for", "1h", "--reason", "x", "--by", "v"]);
+        command.args(["--data", data.to_str().expect("a plain path")]);
+        ended(command, 2)
+    };
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("filin controls"));
+
+    // Other people's clients are no broken rule until the tenant says so.
+    push(&service, root.path(), &[event("e3", false)]);
+    assert_eq!(service.count("SELECT count() FROM filin.signals WHERE control = 'out_of_book'"), 0);
+    written("[tenants.default]\naccess = 'own'\n");
+    let hang_up = || assert!(Command::new("kill").args(["-HUP", &service.pid().to_string()]).status().expect("kill").success());
+    hang_up();
+    wait("the policy in the log", || {
+        let n = service.logged("SELECT count() FROM log WHERE position(record, '\"access\":\"own\"') > 0");
+        (n > 0).then_some(())
+    });
+    push(&service, root.path(), &[event("e4", false)]);
+    assert_eq!(service.count("SELECT count() FROM filin.signals FINAL WHERE control = 'out_of_book'"), 1);
+    // A file with mistakes changes nothing.
+    written("[tenants.default]\naccess = 'nobody'\n");
+    hang_up();
+    push(&service, root.path(), &[event("e5", false)]);
+
+    let ticks = "SELECT count() FROM log WHERE position(record, '\"tick\":') > 0";
+    wait("a tick", || (service.logged(ticks) > 0).then_some(()));
+    service.stop();
+    let mut command = filin(&["replay", "--from-log", "--verify", "--alerts"]);
+    command.arg(root.path().join("again.jsonl")).args(["--data", data.to_str().expect("a plain path")]);
+    ended(command, 0);
+}
