@@ -83,7 +83,7 @@ pub(super) async fn reload(State(api): State<Api>, headers: HeaderMap) -> Result
 fn check(order: &MuteOrder) -> Result<(), String> {
     let m = &order.mute;
     let scope = [&m.manager, &m.team, &m.client, &m.control, &m.address];
-    if order.tenant.is_empty() || m.id.is_empty() || m.id.len() > 64 {
+    if order.tenant.is_empty() || order.tenant.starts_with('_') || m.id.is_empty() || m.id.len() > 64 {
         return Err("a mute has a tenant and an id of at most 64 bytes".to_owned());
     }
     if scope.iter().all(|s| s.is_none()) || scope.iter().any(|s| s.as_deref() == Some("")) {

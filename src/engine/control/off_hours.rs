@@ -23,7 +23,7 @@ pub(super) const CONTROL: Control = Control {
     settings: &[],
     switches: &[switch(
         "calendar",
-        true,
+        false,
         "work during an absence or on a public holiday counts as work at the rarest of this person's hours",
         "работа во время отсутствия или в праздник считается работой в самый редкий для этого человека час",
     )],

@@ -5,7 +5,7 @@ use super::{
     scene::{Scene, TEAM, at, desk, of_client},
 };
 use crate::{
-    directory::OrderState,
+    directory::{OrderState, When},
     engine::control::Words,
     event::{Action, ActorKind, Channel, Query},
 };
@@ -103,6 +103,17 @@ pub(super) const ALL: &[Canary] = &[
         tell: |s, fire| {
             s.usual();
             curious(s, if fire { 10 } else { 9 });
+        },
+        ..USUAL
+    },
+    Canary {
+        control: "leaver_watch",
+        differs: words("no notice becomes known", "об уходе ничего не становится известно"),
+        tell: |s, fire| {
+            s.usual();
+            s.nearly("anna", at(4, 13, 0));
+            let notice = s.time(at(5, 0, 0));
+            s.row("anna", |u| u.notice_at = fire.then_some(When::Instant(notice)));
         },
         ..USUAL
     },

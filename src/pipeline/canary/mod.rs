@@ -25,8 +25,6 @@ use scene::Scene;
 pub const TENANT: &str = "_canary";
 /// The tenant that the engine takes them for where Filin's own audit is meant.
 const AUDIT: &str = "_audit";
-/// A control that has no canary, and why that is right for now: the look-back over a leaver's past.
-pub const NOT_YET: &[&str] = &["leaver_watch"];
 /// No case takes longer, and its events lie behind the instant from which it starts: a run begins so long ago.
 pub const SPAN_MS: i64 = 90 * crate::event::DAY_MS;
 
@@ -110,6 +108,8 @@ pub struct Case {
 #[derive(Clone, Debug)]
 enum Step {
     Event(Box<Event>),
+    /// A row of the directory becomes known.
+    User(Box<User>),
     Tick(Timestamp),
 }
 
@@ -172,6 +172,13 @@ pub fn play(canary: &Canary, case: &Case) -> Played {
 }
 
 impl Case {
+    /// Whether anything of it opens an alert.
+    fn alerts(&self) -> bool {
+        let (mut tenant, mut effects) = (Tenant::new(TENANT), Vec::new());
+        self.records().iter().for_each(|record| tenant.apply(record, &mut effects));
+        effects.iter().any(|e| matches!(e, Effect::Alert(_)))
+    }
+
     /// Its records, in the order of a log: policy, users, then events enriched as of their own time. One tick per hour of event
     /// time stands for the minutes that a live owner would write, as in a replay.
     pub fn records(&self) -> Vec<Record> {
@@ -199,6 +206,10 @@ impl Case {
                     hour = hour.max(Some(this));
                     let enrich = enrich(&directory, event, &self.policy.zone, "");
                     records.push(Record::Event(Box::new(Enriched { event: (**event).clone(), enrich, origin: None })));
+                }
+                Step::User(user) => {
+                    directory.insert_user((**user).clone()).expect("canaries know their zones");
+                    records.push(Record::User(user.clone()));
                 }
                 Step::Tick(at) => records.push(Record::Tick(Tick { at: *at })),
             }

@@ -66,13 +66,13 @@ pub(super) const ALL: &[Canary] = &[
         tell: |s, fire| {
             s.setting("audit_gap", "hours", 5.0);
             s.person("anna");
-            for week in 0..2 {
+            for week in 0..3 {
                 for hour in 9..16 {
                     s.act("anna", at(week * 7, hour, 0), Action::View);
                 }
             }
             s.usual_until_here();
-            s.tick(at(14, if fire { 14 } else { 13 }, 0));
+            s.tick(at(21, if fire { 14 } else { 13 }, 0));
         },
         ..USUAL
     },

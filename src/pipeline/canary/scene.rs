@@ -153,6 +153,31 @@ impl Scene {
         event
     }
 
+    /// A row of somebody becomes known.
+    pub(super) fn row(&mut self, who: &str, change: impl FnOnce(&mut User)) {
+        let mut user = self.person(who).clone();
+        change(&mut user);
+        self.case.steps.push(Step::User(Box::new(user)));
+    }
+
+    /// An export of as many records as open no alert, to a third: surprising, and not enough.
+    pub(super) fn nearly(&mut self, who: &str, when: Minutes) {
+        let mut records = 60;
+        while records < 10_000 {
+            let (n, steps) = (self.n, self.case.steps.len());
+            let more = records * 4 / 3;
+            self.query(who, when, Action::Export, more, "offer");
+            let enough = self.case.alerts();
+            self.n = n;
+            self.case.steps.truncate(steps);
+            if enough {
+                break;
+            }
+            records = more;
+        }
+        self.query(who, when, Action::Export, records, "offer");
+    }
+
     /// A minute passed.
     pub(super) fn tick(&mut self, when: Minutes) {
         self.case.steps.push(Step::Tick(self.time(when)));
