@@ -111,7 +111,8 @@ pub(super) const ALL: &[Canary] = &[
         differs: words("no notice becomes known", "об уходе ничего не становится известно"),
         tell: |s, fire| {
             s.usual();
-            s.nearly("anna", at(4, 13, 0));
+            s.query("anna", at(4, 13, 0), Action::Export, 60, "offer");
+            s.nearly();
             let notice = s.time(at(5, 0, 0));
             s.row("anna", |u| u.notice_at = fire.then_some(When::Instant(notice)));
         },

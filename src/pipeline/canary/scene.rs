@@ -4,7 +4,9 @@ use super::{Case, Expected, Key, Step, TENANT};
 use crate::{
     directory::{Client, Order, User},
     engine::{ControlPolicy, Policy},
-    event::{Action, Actor, Call, Channel, DAY_MS, Direction, Event, HOUR_MS, Object, ObjectType, Outcome, Place, Query, Timestamp},
+    event::{
+        Action, Actor, Budget, Call, Channel, DAY_MS, Direction, Event, HOUR_MS, Object, ObjectType, Outcome, Place, Query, Timestamp,
+    },
 };
 
 /// Minutes since the Monday on which a case begins.
@@ -160,22 +162,16 @@ impl Scene {
         self.case.steps.push(Step::User(Box::new(user)));
     }
 
-    /// An export of as many records as open no alert, to a third: surprising, and not enough.
-    pub(super) fn nearly(&mut self, who: &str, when: Minutes) {
-        let mut records = 60;
-        while records < 10_000 {
-            let (n, steps) = (self.n, self.case.steps.len());
-            let more = records * 4 / 3;
-            self.query(who, when, Action::Export, more, "offer");
-            let enough = self.case.alerts();
-            self.n = n;
-            self.case.steps.truncate(steps);
-            if enough {
+    /// Lowers the budget of alerts, by a fifth each, until nothing so far opens one: what is most surprising is nearly enough.
+    pub(super) fn nearly(&mut self) {
+        let mut budget = 20.0;
+        while budget > 1e-6 {
+            self.case.policy.budget = Budget::Rate(budget);
+            if !self.case.alerts() {
                 break;
             }
-            records = more;
+            budget *= 0.8;
         }
-        self.query(who, when, Action::Export, records, "offer");
     }
 
     /// A minute passed.
