@@ -84,7 +84,7 @@ struct Which {
 
 /// Where they are.
 #[derive(Debug, clap::Args)]
-struct Where {
+pub(super) struct Where {
     /// Folder of the embedded instance
     #[arg(long, value_name = "DIR", conflicts_with = "config")]
     data: Option<PathBuf>,
@@ -93,7 +93,7 @@ struct Where {
     config: Option<PathBuf>,
     /// Print as JSON
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 impl Which {
@@ -118,7 +118,7 @@ impl Which {
 }
 
 impl Where {
-    fn config(&self) -> Result<Config, Usage> {
+    pub(super) fn config(&self) -> Result<Config, Usage> {
         let flags = Flags { data: self.data.clone(), ..Flags::default() };
         known::config(self.config.as_deref(), &flags).map_err(|m| Usage(m.to_string()))
     }

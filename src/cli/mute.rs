@@ -2,7 +2,6 @@
 
 use std::{
     io::{self, Write},
-    path::PathBuf,
     process::ExitCode,
     time::Duration,
 };
@@ -10,14 +9,18 @@ use std::{
 use anyhow::Context as _;
 use serde::Serialize;
 
-use super::{Usage, ask, dead_letters::store, known, replay};
+use super::{
+    Usage, ask,
+    dead_letters::{Where, close, store},
+    replay,
+};
 use crate::{
     api::MuteOrder,
     engine::{Mute, control},
     event::{DEFAULT_TENANT, Timestamp},
     ops::{
         clock,
-        config::{Config, Flags, span},
+        config::{Config, span},
     },
     pipeline::service::CONSOLE,
     store::{self, rows::MuteRow, state},
@@ -91,27 +94,6 @@ enum Command {
         #[command(flatten)]
         place: Where,
     },
-}
-
-/// Where Filin runs.
-#[derive(Debug, clap::Args)]
-struct Where {
-    /// Folder of the embedded instance
-    #[arg(long, value_name = "DIR", conflicts_with = "config")]
-    data: Option<PathBuf>,
-    /// Configuration
-    #[arg(long, value_name = "F")]
-    config: Option<PathBuf>,
-    /// Print as JSON
-    #[arg(long)]
-    json: bool,
-}
-
-impl Where {
-    fn config(&self) -> Result<Config, Usage> {
-        let flags = Flags { data: self.data.clone(), ..Flags::default() };
-        known::config(self.config.as_deref(), &flags).map_err(|m| Usage(m.to_string()))
-    }
 }
 
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
@@ -199,7 +181,7 @@ fn order(runtime: &tokio::runtime::Runtime, place: &Where, order: MuteOrder) -> 
 async fn listed(config: &Config) -> anyhow::Result<Vec<MuteRow>> {
     let (client, opened) = store(config).await?;
     let rows = client.query("SELECT ?fields FROM mutes FINAL ORDER BY tenant, until DESC, id").fetch_all::<MuteRow>().await;
-    super::dead_letters::close(opened).await;
+    close(opened).await;
     Ok(rows.map_err(store::Error::from)?)
 }
 

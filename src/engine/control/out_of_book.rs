@@ -3,7 +3,7 @@
 use super::{Asked, Control, Kind, RULE, SeverityRule, words};
 use crate::{
     engine::{
-        Severity, Text,
+        Text,
         explain::{Facts, Hit, phrase},
         math::number,
         rule::{Hits, Rule},
@@ -14,13 +14,13 @@ use crate::{
 pub(super) const CONTROL: Control = Control {
     id: "out_of_book",
     title: words("Another's clients", "Чужие клиенты"),
-    kind: Kind::Rule,
+    kind: Kind::Behavioural,
     about: words(
         "A client outside one's own book (or team) was read, exported or changed without an order, a contact, a hand-over or an absence to stand in for. A rule only where the tenant states its policy by [tenants.T] access; otherwise the name of strangers' clients of other teams",
         "Прочитан, выгружен или изменён клиент не из своего круга (или не своей команды) без заказа, обращения, передачи и замещения. Правило действует, только если политика задана в [tenants.T] access; иначе так называются обращения к клиентам других команд",
     ),
     mitre: &["T1213.004"],
-    severity: SeverityRule::Fixed(Severity::Medium),
+    severity: SeverityRule::Budget,
     said: Some(said),
     named: Some(words(
         "when most of the weight of `unrelated` lies on clients of other teams",
