@@ -12,7 +12,7 @@ use crate::event::Date;
 /// Days looked back.
 pub(super) const DAYS: i32 = 60;
 /// Days kept; of more the weakest goes.
-const KEPT: usize = 8;
+const KEPT: usize = 3;
 /// Events named of each.
 pub(super) const EVENTS: usize = 20;
 
