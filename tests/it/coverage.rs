@@ -49,8 +49,11 @@ fn what_is_blind_and_what_stands_open_is_told() {
     service.settle();
     // The service looks by itself, soon after the start, and again a minute later.
     wait("the service's own survey", || (service.count("SELECT count() FROM filin.coverage WHERE action = 'call'") > 0).then_some(()));
+    // Its tables are written one after another.
+    let open = "SELECT manager FROM filin.audit_findings WHERE finding = 'open_account' AND open";
+    wait("the service's own audit", || (!service.ask(open).is_empty()).then_some(()));
+    assert_eq!(service.ask(open), "u-3");
     assert_eq!(service.count("SELECT uniqExact(control) FROM filin.coverage_controls"), filin::engine::control::ALL.len() as u64);
-    assert_eq!(service.ask("SELECT manager FROM filin.audit_findings WHERE finding = 'open_account' AND open"), "u-3");
 
     let found = json(&["coverage"], &data);
     let tenant = &found["tenants"][0];
