@@ -61,17 +61,8 @@ enum Command {
         /// From this event time on [default: now]
         #[arg(long, value_name = "T")]
         from: Option<String>,
-        /// Why: it stands in the log
-        #[arg(long)]
-        reason: String,
-        /// Who asks for it [default: the name of this account]
-        #[arg(long, value_name = "NAME")]
-        by: Option<String>,
-        /// The organisation
-        #[arg(long, default_value = DEFAULT_TENANT)]
-        tenant: String,
         #[command(flatten)]
-        place: Where,
+        said: Said,
     },
     /// List what is quiet, and what was
     List {
@@ -82,25 +73,33 @@ enum Command {
     Lift {
         /// Its id
         id: String,
-        /// Why: it stands in the log
-        #[arg(long)]
-        reason: String,
-        /// Who takes it back [default: the name of this account]
-        #[arg(long, value_name = "NAME")]
-        by: Option<String>,
-        /// The organisation
-        #[arg(long, default_value = DEFAULT_TENANT)]
-        tenant: String,
         #[command(flatten)]
-        place: Where,
+        said: Said,
     },
+}
+
+/// What an order says beside what it is about.
+#[derive(Debug, clap::Args)]
+struct Said {
+    /// Why: it stands in the log
+    #[arg(long)]
+    reason: String,
+    /// Who says so [default: the name of this account]
+    #[arg(long, value_name = "NAME")]
+    by: Option<String>,
+    /// The organisation
+    #[arg(long, default_value = DEFAULT_TENANT)]
+    tenant: String,
+    #[command(flatten)]
+    place: Where,
 }
 
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let now = clock::now();
     match args.command {
-        Command::Add { manager, team, client, control, address, span, until, from, reason, by, tenant, place } => {
+        Command::Add { manager, team, client, control, address, span, until, from, said } => {
+            let Said { reason, by, tenant, place } = said;
             let time = |t: &str, flag: &str| Timestamp::parse(t).map_err(|e| Usage(format!("{flag}: {e}")));
             let from = from.map_or(Ok(now), |t| time(&t, "--from"))?;
             let until = match (&until, &span) {
@@ -122,7 +121,8 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
             mute.id = format!("{:016x}", xxhash_rust::xxh3::xxh3_64(&serde_json::to_vec(&mute)?));
             order(&runtime, &place, MuteOrder { tenant, mute })
         }
-        Command::Lift { id, reason, by, tenant, place } => {
+        Command::Lift { id, said } => {
+            let Said { reason, by, tenant, place } = said;
             let known = runtime.block_on(listed(&place.config()?))?;
             let Some(row) = known.into_iter().find(|m| m.tenant == tenant && m.id == id) else {
                 anyhow::bail!("{tenant} has no mute {id}: `filin mute list` shows them");

@@ -13,12 +13,24 @@ use super::{
 };
 use crate::event::{HOUR_MS, Timestamp};
 
+/// Something that should have happened by a deadline.
+struct Due<'a> {
+    lone: Lone<'a>,
+    deadline: i64,
+    /// Of several things of one subject, which.
+    which: Option<&'a str>,
+}
+
+fn hours(ms: i64) -> f64 {
+    number(ms.unsigned_abs()) / number(HOUR_MS.unsigned_abs())
+}
+
 impl Tenant {
     /// A minute passed and the sources were caught up: what should have happened by now, and did not?
     pub(super) fn tick(&mut self, at: Timestamp, effects: &mut Vec<Effect>) {
         let now = at.millis();
         let Some(since) = self.shared.watch.since else { return };
-        let mut lones: Vec<(Lone<'_>, i64)> = Vec::new();
+        let mut found: Vec<Due<'_>> = Vec::new();
         let new_hour = self.shared.watch.tick(now);
         let (terms, people, prior) = (&self.terms, &self.people, self.shared.prior.as_deref());
         let zone = self.calendar.zone_of(0);
@@ -46,11 +58,15 @@ impl Tenant {
                 if deadline > now || !asked || closed || !watch.tell(format!("leaver_not_closed/{id}"), deadline, now) {
                     continue;
                 }
-                let hours = number(terms.limits.close_ms.unsigned_abs()) / number(HOUR_MS.unsigned_abs());
+                let hours = hours(terms.limits.close_ms);
                 let end = explain::dates(self.calendar.zone_of(person.zone), ended);
                 let subject = Subject { kind: SubjectKind::Manager, id: id.to_owned() };
                 let of = lone(subject, "leaver_not_closed", deadline, leaver_not_closed::sentence(hours, &end));
-                lones.push((Lone { person: Some((id, person)), observed: hours, expected: hours, ..of }, deadline));
+                found.push(Due {
+                    lone: Lone { person: Some((id, person)), observed: hours, expected: hours, ..of },
+                    deadline,
+                    which: None,
+                });
             }
         }
         if terms.enabled("backup_overdue") {
@@ -59,55 +75,55 @@ impl Tenant {
                 if deadline > now || !watch.tell(format!("backup_overdue/{target}"), deadline, now) {
                     continue;
                 }
-                let hours = number(terms.limits.backup_ms.unsigned_abs()) / number(HOUR_MS.unsigned_abs());
+                let hours = hours(terms.limits.backup_ms);
                 let subject = Subject { kind: SubjectKind::Tenant, id: self.name.clone() };
                 let of = lone(subject, "backup_overdue", deadline, backup_overdue::sentence(target, hours, hours));
-                lones.push((Lone { observed: hours, expected: hours, ..of }, deadline));
+                found.push(Due { lone: Lone { observed: hours, expected: hours, ..of }, deadline, which: Some(target) });
             }
         }
         if new_hour && terms.enabled("audit_gap") {
             let (least, weeks) = (terms.limits.silent_hours, terms.limits.silent_weeks);
-            let silent: Vec<(String, f64, i64, i64)> = watch
+            let silent: Vec<(String, i64, i64)> = watch
                 .sources
                 .iter()
-                .filter_map(|(source, pulse)| pulse.silent(now, least, weeks).map(|(h, at)| (source.clone(), h, at, pulse.last_ms())))
+                .filter_map(|(source, pulse)| pulse.silent(now, least, weeks).map(|(_, at)| (source.clone(), at, pulse.last_ms())))
                 .collect();
-            for (source, _, deadline, last) in silent {
+            for (source, deadline, last) in silent {
                 if !watch.tell(format!("audit_gap/{source}"), deadline, now) {
                     continue;
                 }
                 let heard = explain::dates(zone, Timestamp::from_millis(last));
-                let (hour, minute) = zone.clock(Timestamp::from_millis(last));
-                let heard = Text { en: format!("{}, {hour:02}:{minute:02}", heard.en), ru: format!("{}, {hour:02}:{minute:02}", heard.ru) };
+                let clock = explain::clock(zone, Timestamp::from_millis(last));
+                let heard = Text { en: format!("{}, {clock}", heard.en), ru: format!("{}, {clock}", heard.ru) };
                 let subject = Subject { kind: SubjectKind::Source, id: source.clone() };
                 let of = lone(subject, "audit_gap", deadline, audit_gap::sentence(&source, least, least, &heard));
-                lones.push((Lone { severity: Severity::Medium, observed: least, expected: least, ..of }, deadline));
+                found.push(Due {
+                    lone: Lone { severity: Severity::Medium, observed: least, expected: least, ..of },
+                    deadline,
+                    which: None,
+                });
             }
         }
-        for (lone, deadline) in lones {
-            let cause = [lone.control, &Timestamp::from_millis(deadline).to_string()].map(str::to_owned);
-            let cause: Vec<&str> = cause.iter().map(String::as_str).collect();
-            // What is asked about several things of one subject at one deadline is several alerts.
-            let mut parts = cause.clone();
-            parts.push(&lone.sentence.en);
+        for Due { lone, deadline, which } in found {
+            let passed = Timestamp::from_millis(deadline).to_string();
+            let cause: Vec<&str> = [lone.control, &passed].into_iter().chain(which).collect();
             let episode = Episode {
                 date: date(deadline),
                 from: deadline,
                 until: deadline,
-                alert_id: lone.alert_id(if lone.control == "backup_overdue" { &parts } else { &cause }),
+                alert_id: lone.alert_id(&cause),
                 version: 1,
                 severity: lone.severity,
                 controls: vec![lone.control.to_owned()],
                 bits: lone.bits(),
                 records: 0,
                 clients: 0,
-                subject: String::new(),
             };
             let manager = lone.person.map_or("", |(id, _)| id);
             let team = lone.person.map_or("", |(_, p)| &p.post.team);
             let about = About { manager: lone.person.map(|(id, _)| id), team, now: None, address: None, time: lone.time };
             let muted = mutes.silence(lone.control, &about);
-            effects.push(Effect::Signal(Box::new(Signal { muted, ..lone.signal(manager, cause[1], "") })));
+            effects.push(Effect::Signal(Box::new(Signal { muted, ..lone.signal(manager, &cause[1..].join("/"), "") })));
             if muted {
                 continue;
             }

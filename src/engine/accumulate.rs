@@ -8,7 +8,7 @@ use super::{
         novelty::{self, Asker, Everybody, Rates, WEIGHT},
     },
     calendar::hour_of_week,
-    control::{self, Asked},
+    control::{self, Asked, bulk_export},
     day::Day,
     detector::{DRIFTS_ON, HURDLE, RULE, SHARE, Set},
     explain::{Attribute, Detector},
@@ -67,7 +67,7 @@ impl Priors {
 }
 
 /// Records leave.
-fn goes_out(action: Action) -> bool {
+pub(super) fn goes_out(action: Action) -> bool {
     matches!(action, Action::Export | Action::Print | Action::ApiQuery)
 }
 
@@ -115,7 +115,7 @@ pub(super) fn accumulate(day: &mut Day, base: &mut Baseline, memory: &mut Memory
     let asked = Asked { now, terms: company.terms, people: company.people, base, date: day.date };
     control::ask(&asked, records(event), &mut day.hits);
     control::ask_on(&asked, spot.as_ref(), memory, company.watch, day);
-    if ok && goes_out(event.action) || event.action == Action::Report {
+    if bulk_export::is_answer(event) {
         day.largest = day.largest.max(records(event));
     }
     day.x[RULE] = day.hits.nats(Rules::ALL);

@@ -9,6 +9,7 @@ use super::{
     accumulate::Moment,
     budget::Week,
     calendar::{Calendar, hour_of_week},
+    class::INTEGRATIONS,
     control,
     day::Day,
     detector::{self, DETECTORS, FAMILIES, HURDLE, RULE, SHARE, is_drift},
@@ -33,8 +34,6 @@ use crate::event::{Date, Timestamp, Work};
 const SPACE: Uuid = Uuid::from_u128(0x7b0c_3a52_9d4e_5c1b_8f60_2ee1_c0de_f111);
 /// The tenant of Filin's own audit events.
 const AUDIT: &str = "_audit";
-/// The class of integrations.
-const INTEGRATIONS: usize = 1;
 /// A family below this share of the bits is not spoken of.
 const SPOKEN: f64 = 0.05;
 /// Fewer clients in 90 days are no share of the base worth telling.
@@ -142,19 +141,26 @@ impl Found<'_> {
         let case = Case::of(self.day, score);
         let claim = self.claim(&case, severity);
         let reference = self.now.event.reference();
-        let episode = near::episode(Episode {
+        let episode = Episode {
             date: claim.date,
             from: claim.time,
             until: claim.time,
             alert_id: id(&[self.tenant, SubjectKind::Manager.as_str(), self.manager, &reference, "lookback"]),
             version: 1,
             severity,
-            controls: claim.controls.iter().map(|c| (*c).to_owned()).collect::<BTreeSet<_>>().into_iter().collect(),
+            controls: claim
+                .controls
+                .iter()
+                .copied()
+                .chain([near::CONTROL])
+                .collect::<BTreeSet<_>>()
+                .into_iter()
+                .map(str::to_owned)
+                .collect(),
             bits: claim.bits,
             records: claim.records,
             clients: claim.clients,
-            subject: String::new(),
-        });
+        };
         let mut version = self.version(&case, &episode, true, facts);
         version.event_ids.truncate(near::EVENTS);
         AlertVersion { lookback: true, kind: near::CONTROL.to_owned(), ..version }

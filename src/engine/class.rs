@@ -17,6 +17,8 @@ use crate::event::ActorKind;
 
 /// Number of classes.
 pub(super) const CLASSES: usize = 2;
+/// The class of integrations.
+pub(super) const INTEGRATIONS: usize = 1;
 /// A role with fewer managers joins the class.
 const SMALLEST_ROLE: u32 = 5;
 
@@ -45,7 +47,7 @@ impl Class {
     pub(super) fn of(kind: ActorKind) -> Option<usize> {
         match kind {
             ActorKind::User => Some(0),
-            ActorKind::Integration => Some(1),
+            ActorKind::Integration => Some(INTEGRATIONS),
             ActorKind::System => None,
         }
     }

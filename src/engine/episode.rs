@@ -33,8 +33,7 @@ impl Claim {
         if self.bits == 0 {
             return None;
         }
-        let mine = |e: &Episode| e.date == self.date || (e.from..e.until).contains(&self.time);
-        let at = episodes.iter().rposition(mine).unwrap_or_else(|| {
+        let at = episodes.iter().rposition(|e| e.takes(self.date, self.time)).unwrap_or_else(|| {
             episodes.push(Episode {
                 date: self.date,
                 from: self.time,
@@ -46,7 +45,6 @@ impl Claim {
                 bits: 0,
                 records: 0,
                 clients: 0,
-                subject: String::new(),
             });
             episodes.len() - 1
         });
@@ -68,7 +66,7 @@ impl Claim {
 
     /// Whether an alert may still grow by an event of a date and time.
     pub(super) fn is_open(episodes: &[Episode], date: Date, time: i64) -> bool {
-        episodes.iter().any(|e| e.date == date || (e.from..e.until).contains(&time))
+        episodes.iter().any(|e| e.takes(date, time))
     }
 
     /// A control joins, or something grew by a quarter.

@@ -92,8 +92,6 @@ pub(super) struct Episode {
     pub(super) bits: u64,
     pub(super) records: u64,
     pub(super) clients: u64,
-    /// What it is about, when it is not about its manager.
-    pub(super) subject: String,
 }
 
 /// A day maximum in the calibration set of a class.
@@ -108,6 +106,13 @@ pub(super) struct Peak {
 impl Peak {
     pub(super) fn date(self) -> Date {
         self.date
+    }
+}
+
+impl Episode {
+    /// Whether an event of a date and time belongs to it.
+    pub(super) fn takes(&self, date: Date, time: i64) -> bool {
+        self.date == date || (self.from..self.until).contains(&time)
     }
 }
 

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AlertVersion, manager::Episode};
+use super::AlertVersion;
 use crate::event::Date;
 
 /// Days looked back.
@@ -73,12 +73,3 @@ impl Nears {
 
 /// The name of what is found by looking back, beside the names of what was seen.
 pub(super) const CONTROL: &str = "leaver_watch";
-
-/// The episode of such an alert: one version, and no more.
-pub(super) fn episode(mut of: Episode) -> Episode {
-    of.version = 1;
-    if let Err(place) = of.controls.binary_search_by(|c| c.as_str().cmp(CONTROL)) {
-        of.controls.insert(place, CONTROL.to_owned());
-    }
-    of
-}

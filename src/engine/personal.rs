@@ -14,13 +14,10 @@ const KINDS: [(&str, &[&str]); 7] = [
 const MARK: &str = "field:";
 
 /// The kinds among the columns of a query, each once, as values of a day.
-pub(super) fn kinds(fields: &[String]) -> impl Iterator<Item = String> {
-    KINDS.iter().filter(|(_, parts)| fields.iter().any(|f| names(f, parts))).map(|(kind, _)| format!("{MARK}{kind}"))
-}
-
-fn names(field: &str, parts: &[&str]) -> bool {
-    let field = field.to_lowercase();
-    parts.iter().any(|p| field.contains(p))
+pub(super) fn kinds(fields: &[String]) -> impl Iterator<Item = String> + use<> {
+    let fields: Vec<String> = fields.iter().map(|f| f.to_lowercase()).collect();
+    let named = move |parts: &[&str]| fields.iter().any(|f| parts.iter().any(|p| f.contains(p)));
+    KINDS.iter().filter(move |(_, parts)| named(parts)).map(|(kind, _)| format!("{MARK}{kind}"))
 }
 
 /// The kind of a new value that is one.

@@ -553,6 +553,16 @@ fn a_backup_that_does_not_come_is_told_for_each_place() {
             (SubjectKind::Tenant, "2026-01-07T03:00:00.000Z".to_owned(), false)
         ]
     );
+
+    // Two places that nothing ever reached are due at the same instant, and are two findings.
+    let mut told = Told::new(&[]);
+    told.tell(Record::Policy(Policy { backup_targets: vec!["s3".to_owned(), "tape".to_owned()], ..Policy::default() }));
+    told.event("anna", &day_time(0, 1), Action::View, |_| {});
+    let effects = ticks(&mut told, 2..=30);
+    let alerted: std::collections::BTreeSet<_> = alerts(&effects).iter().map(|a| &a.alert_id).collect();
+    let signalled: std::collections::BTreeSet<_> =
+        effects.iter().filter_map(|e| if let Effect::Signal(s) = e { Some(&s.signal_id) } else { None }).collect();
+    assert_eq!((alerted.len(), signalled.len()), (2, 2));
 }
 
 #[test]
@@ -574,6 +584,11 @@ fn one_address_against_many_accounts_is_an_alert_about_the_address_and_the_accou
     assert_eq!((found.len(), found[0].kind.as_str(), found[0].manager.clone()), (1, "spraying", None));
     assert_eq!(found[0].subject, Subject { kind: SubjectKind::Address, id: "203.0.113.7".to_owned() });
     assert_eq!(found[0].event_ids.len(), 5);
+    let first = (found[0].alert_id.clone(), found[0].subject.clone());
+    login("h", 5, false);
+    let effects = login("i", 5, false);
+    let grown: Vec<_> = alerts(&effects).iter().map(|a| ((a.alert_id.clone(), a.subject.clone()), a.version)).collect();
+    assert_eq!(grown, [(first, 2)], "it grows, and is about the same address");
     let effects = login("f", 6, true);
     assert_eq!(alerts(&effects).iter().map(|a| (a.kind.as_str(), a.severity)).collect::<Vec<_>>(), [("stuffing", Severity::Critical)]);
     assert!(alerts(&login("g", 30, true)).is_empty(), "the wave is over");

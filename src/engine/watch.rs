@@ -4,7 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{control::Asked, manager::Episode, math::number, memory::short, packed::sparse, places::Network};
+use super::{
+    control::Asked,
+    manager::Episode,
+    math::number,
+    memory::short,
+    packed::sparse,
+    places::{Network, Spot},
+};
 use crate::event::{Action, DAY_MS, Enriched, HOUR_MS};
 
 /// Networks, accounts of each, references of each, rights and names that are remembered.
@@ -54,6 +61,8 @@ pub(super) struct Wave {
     pub(super) references: Vec<Box<str>>,
     pub(super) failed: u64,
     pub(super) episodes: Vec<Episode>,
+    /// What its alert is about: an address, or the network where it came from several.
+    pub(super) subject: String,
 }
 
 /// Rights given in the last day.
@@ -154,12 +163,12 @@ impl Waves {
     }
 
     /// A log-in that succeeds within a wave: how many accounts failed in it.
-    pub(super) fn gave_way(&self, asked: &Asked<'_>) -> Option<f64> {
+    pub(super) fn gave_way(&self, asked: &Asked<'_>, spot: Option<&Spot<'_>>) -> Option<f64> {
         let event = asked.now.event;
         if event.action != Action::Login || !event.ok() || self.0.is_empty() {
             return None;
         }
-        let network = event.client.as_ref()?.ip.as_deref()?.parse().ok().map(Network::of)?;
+        let network = spot?.network.as_ref()?;
         let accounts = number(self.0.get(&network.bytes())?.accounts(event.time.millis(), asked.terms.limits.spray_ms));
         (accounts >= asked.terms.limits.accounts).then_some(accounts)
     }

@@ -7,6 +7,7 @@ use super::{
     calendar::manager_day,
     control::spraying,
     episode::Claim,
+    explain,
     math::{count, number},
     mute::About,
     places::Network,
@@ -29,14 +30,15 @@ impl Tenant {
         if accounts < limits.accounts || !self.terms.enabled("spraying") {
             return;
         }
-        let address = if wave.is_one_address() { ip.to_owned() } else { network.to_string() };
         let zone = self.calendar.zone_of(0).clone();
-        let (hour, minute) = zone.clock(event.time);
-        let known = wave.episodes.last().filter(|e| e.until > t).map(|e| e.subject.clone());
+        let date = manager_day(zone.local_ms(event.time));
+        // An alert keeps its subject, also when another address of the network joins in.
+        if !Claim::is_open(&wave.episodes, date, t) {
+            wave.subject = if wave.is_one_address() { ip.to_owned() } else { network.to_string() };
+        }
         let lone = Lone {
             tenant: &self.name,
-            // An alert keeps its subject, also when another address of the network joins in.
-            subject: Subject { kind: SubjectKind::Address, id: known.unwrap_or(address) },
+            subject: Subject { kind: SubjectKind::Address, id: wave.subject.clone() },
             person: None,
             control: "spraying",
             severity: Severity::High,
@@ -44,10 +46,9 @@ impl Tenant {
             observed: accounts,
             expected: limits.accounts,
             unit: "accounts",
-            sentence: spraying::sentence(ip, accounts, limits.accounts, &format!("{hour:02}:{minute:02}")),
+            sentence: spraying::sentence(ip, accounts, limits.accounts, &explain::clock(&zone, event.time)),
             prior: self.shared.prior.as_deref(),
         };
-        let date = manager_day(zone.local_ms(event.time));
         let claim = Claim {
             date,
             time: t,

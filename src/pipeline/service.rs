@@ -128,7 +128,8 @@ pub async fn run(
     let writer = tokio::spawn(writer);
     let has = |role| config.roles.contains(&role);
 
-    let ingestor = Ingestor::open(appender, partitions, client.clone(), alias.clone(), metrics.clone(), policies(&config)?).await?;
+    let policies = policies(&config)?;
+    let ingestor = Ingestor::open(appender, partitions, client.clone(), alias.clone(), metrics.clone(), policies.clone()).await?;
     let scorer = Scorer::new(client.clone(), alias.clone(), log_id, cadence(&config), metrics.clone(), ingestor.clone());
     let (mut progress, canaries, surveyed) = (scorer.progress(), scorer.progress(), scorer.progress());
     let mut scorer = has(Role::Score).then(|| tokio::spawn(scorer.run(reader, scoring.clone())));
@@ -174,7 +175,7 @@ pub async fn run(
         if has(Role::Score) {
             let ticks = orders::tick(ingestor.clone(), progress.clone(), watch.clone(), feeding.clone());
             tasks.push(tokio::spawn(async move { ticks.await.map_err(Error::from) }));
-            let task = survey::run(client.clone(), policies(&config)?, alias, surveyed, feeding.clone());
+            let task = survey::run(client.clone(), policies, alias, surveyed, feeding.clone());
             tasks.push(tokio::spawn(async move {
                 task.await;
                 Ok(())

@@ -4,12 +4,13 @@ use super::{Asked, Control, Kind, SeverityRule, floor, words};
 use crate::{
     engine::{
         Severity, Text,
+        accumulate::goes_out,
         explain::{Detector, Facts, Hit, phrase},
         math::number,
         rule::{Hits, Rule},
         terms::Floors,
     },
-    event::Action,
+    event::{Action, Event},
 };
 
 pub(super) const CONTROL: Control = Control {
@@ -68,11 +69,15 @@ pub(super) const CONTROL: Control = Control {
     ],
 };
 
+/// Whether an event gives records away at once.
+pub(in crate::engine) fn is_answer(event: &Event) -> bool {
+    event.ok() && (goes_out(event.action) || event.action == Action::Report)
+}
+
 /// `records`: of the event.
 pub(super) fn check(asked: &Asked<'_>, records: u64, hits: &mut Hits) {
     let event = asked.now.event;
-    let answers = matches!(event.action, Action::Export | Action::Print | Action::ApiQuery | Action::Report);
-    if answers && event.ok() && asked.terms.floors.export.severity(records) == Some(Severity::Critical) {
+    if is_answer(event) && asked.terms.floors.export.severity(records) == Some(Severity::Critical) {
         hits.mark(Rule::TopExport, event.time, [number(records), asked.terms.floors.export.top], &[]);
     }
 }
@@ -95,5 +100,22 @@ fn said(hit: &Hit, facts: &Facts) -> Text {
             phrase::ru(hit.observed, ["запись", "записи", "записей"]),
             phrase::n_ru(hit.expected)
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_failed_gave_nothing_away() {
+        let is = |action: &str, outcome: &str| {
+            let text = format!(
+                r#"{{"id":"e","time":"2026-03-01","source":"s","actor":{{"id":"a"}},"action":"{action}","outcome":"{outcome}","records":60000}}"#
+            );
+            is_answer(&serde_json::from_str(&text).expect("an event"))
+        };
+        assert!(["export", "print", "api_query", "report"].into_iter().all(|action| is(action, "success") && !is(action, "failure")));
+        assert!(!is("list", "success"));
     }
 }

@@ -261,7 +261,7 @@ pub(super) fn ask_on(asked: &Asked<'_>, spot: Option<&Spot<'_>>, memory: &mut Me
         session_hijack::check(asked, known, now, hits);
         shared_account::check(asked, known, now, memory, hits);
     }
-    if let Some(accounts) = watch.waves.gave_way(asked) {
+    if let Some(accounts) = watch.waves.gave_way(asked, spot) {
         stuffing::check(asked, accounts, hits);
     }
 }

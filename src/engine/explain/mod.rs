@@ -28,6 +28,12 @@ pub(in crate::engine) fn in_rule_words(what: &Text, nats: f64) -> Text {
     Text { en: english::as_rule(&what.en, &[], nats), ru: russian::as_rule(&what.ru, &[], nats) }
 }
 
+/// `02:14`, on a zone's wall clock.
+pub(in crate::engine) fn clock(zone: &crate::directory::Zone, t: crate::event::Timestamp) -> String {
+    let (hour, minute) = zone.clock(t);
+    format!("{hour:02}:{minute:02}")
+}
+
 /// A date in both languages.
 pub(in crate::engine) fn dates(zone: &crate::directory::Zone, t: crate::event::Timestamp) -> Text {
     Text { en: english::date(zone, t), ru: russian::date(zone, t) }

@@ -28,13 +28,12 @@ pub(in crate::engine) fn n_ru(n: f64) -> String {
 
 /// `02:14`, on the person's wall clock.
 pub(in crate::engine) fn clock(facts: &Facts, t: Timestamp) -> String {
-    let (hour, minute) = facts.zone.clock(t);
-    format!("{hour:02}:{minute:02}")
+    super::clock(&facts.zone, t)
 }
 
 /// A date on the person's calendar.
 pub(in crate::engine) fn date(facts: &Facts, t: Timestamp) -> Text {
-    Text { en: super::english::date(&facts.zone, t), ru: super::russian::date(&facts.zone, t) }
+    super::dates(&facts.zone, t)
 }
 
 /// A source's text within a sentence.
