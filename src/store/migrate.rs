@@ -10,6 +10,7 @@ const MIGRATIONS: &[(u32, &str)] = &[
     (4, include_str!("../../schemas/clickhouse/0004_coverage.sql")),
     (5, include_str!("../../schemas/clickhouse/0005_mutes.sql")),
     (6, include_str!("../../schemas/clickhouse/0006_related.sql")),
+    (7, include_str!("../../schemas/clickhouse/0007_actions.sql")),
 ];
 
 /// Days that events and what was found in them are kept.
