@@ -9,6 +9,8 @@ pub(super) struct Table {
     /// A row that holds such a cell is a header: the format's own, and titles that the binding names.
     markers: Vec<String>,
     columns: Vec<String>,
+    /// Places of the columns by their names: a map takes sorted fields at once.
+    order: Vec<usize>,
     /// Rows may end this early.
     least: usize,
     /// What stands between cells.
@@ -34,7 +36,7 @@ impl Table {
         // The last two columns of an exchange's own order are written only where its configuration says so.
         let least = if given.is_empty() { columns.len().saturating_sub(2) } else { columns.len() };
         let markers = known.csv_header.map(str::to_owned).into_iter().chain(adapter.0.binding.column_names.keys().cloned()).collect();
-        Self { markers, columns, least, comma: b',', pending: Vec::new() }
+        Self { markers, order: sorted(&columns), columns, least, comma: b',', pending: Vec::new() }
     }
 
     /// Whether a row's quotes are open.
@@ -108,7 +110,7 @@ impl Table {
         if let Some(header) = header(text, cells.len(), &self.markers) {
             // Files put together bring a header each.
             (self.comma, self.columns) = header;
-            self.least = self.columns.len();
+            (self.least, self.order) = (self.columns.len(), sorted(&self.columns));
             return;
         }
         if self.columns.is_empty() {
@@ -122,10 +124,17 @@ impl Table {
             return;
         }
         cells.resize(self.columns.len(), String::new());
-        let fields = self.columns.iter().cloned().zip(cells.into_iter().map(Value::String));
-        let fields = Value::Object(fields.collect::<Map<_, _>>());
+        let cell = |&i: &usize| (self.columns[i].clone(), Value::String(std::mem::take(&mut cells[i])));
+        let fields = Value::Object(self.order.iter().map(cell).collect::<Map<_, _>>());
         sink.value(fields, row.len());
     }
+}
+
+/// Of two columns of one name the later one stays the later.
+fn sorted(columns: &[String]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..columns.len()).collect();
+    order.sort_by_key(|&i| &columns[i]);
+    order
 }
 
 /// What stands between the cells of a header, and these, if a row is one.
@@ -145,11 +154,11 @@ fn header(row: &str, by_comma: usize, markers: &[String]) -> Option<(u8, Vec<Str
 /// Cells of a row whose quotes are even. What stands between a closing quote and the comma is kept.
 fn cells(row: &str, comma: u8) -> Vec<String> {
     let (mut cells, mut cell, mut quoted) = (Vec::new(), String::new(), false);
-    let marks = ['"', char::from(comma)];
     let mut rest = row;
     loop {
         // Both marks are ASCII, so cutting beside them keeps whole characters.
-        let Some(at) = rest.find(if quoted { &marks[..1] } else { &marks[..] }) else {
+        let mark = rest.bytes().position(|b| b == b'"' || (!quoted && b == comma));
+        let Some(at) = mark else {
             cell.push_str(rest);
             cells.push(cell);
             return cells;

@@ -14,6 +14,9 @@ use crate::event::{
 /// The source that the made-up CRM reports as.
 pub(super) const SOURCE: &str = "generic";
 
+/// Marketing's program.
+pub(super) const MAILER: &str = "svc-mail";
+
 /// A stretch of one session.
 struct Block {
     from: Timestamp,
@@ -641,6 +644,15 @@ fn midday(date: Date) -> Timestamp {
 }
 
 impl Company {
+    /// The newsletter of this UTC date: when, and to how many.
+    pub(super) fn newsletter(&self, date: Date) -> Option<(Timestamp, u64)> {
+        let day = self.seed.of("programs").at(date.0);
+        (matches!(date.weekday(), 1 | 3) && day.of("newsletter").hit(0.7)).then(|| {
+            let at = 9 * HOUR_MS + millis(day.of("mail").between(0.0, 3_000_000.0));
+            (date.midnight_utc().plus(at), count(day.of("mails").log_normal(25.0 * real(self.people.len()), 0.3)))
+        })
+    }
+
     /// What programs do on this UTC date: the nightly sync, the newsletter, the warehouse's pull, the backup.
     pub(super) fn programs(&self, date: Date) -> Vec<Event> {
         let day = self.seed.of("programs").at(date.0);
@@ -688,10 +700,9 @@ impl Company {
                 "sync",
             ));
         }
-        if matches!(date.weekday(), 1 | 3) && day.of("newsletter").hit(0.7) {
-            let at = 9 * HOUR_MS + millis(day.of("mail").between(0.0, 3_000_000.0));
-            let n = count(day.of("mails").log_normal(25.0 * real(self.people.len()), 0.3));
-            filled.push((add("svc-mail", Integration, Action::Email, Channel::Api, at, "198.18.240.6"), n, "newsletter"));
+        if let Some((at, n)) = self.newsletter(date) {
+            let at = at.millis() - date.midnight_utc().millis();
+            filled.push((add(MAILER, Integration, Action::Email, Channel::Api, at, "198.18.240.6"), n, "newsletter"));
         }
         let at = 3 * HOUR_MS + millis(day.of("bi").between(0.0, 600_000.0));
         filled.push((

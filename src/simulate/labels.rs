@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use super::calendar::{self, later};
 use super::company::Company;
+use super::day::MAILER;
 use super::people::Role;
 use super::place::{CITIES, midnight};
 use super::plan::Attack;
-use crate::event::{Date, Timestamp};
+use crate::event::{DAY_MS, Date, Timestamp};
 use crate::model::{Kind, Label, Strength};
 
 /// Most events that a label names.
@@ -92,6 +93,10 @@ pub(super) fn benign(company: &Company) -> Vec<Label> {
         }
         let team = &company.teams[p.team];
         for date in (company.start.0..=last.0).map(Date) {
+            let zone = company.zone(p.idx);
+            if midnight(zone, date).millis() - midnight(zone, later(date, -1)).millis() != DAY_MS {
+                note("clock_change", date, later(date, 6));
+            }
             if !company.works(p, date) {
                 continue;
             }
@@ -138,5 +143,23 @@ pub(super) fn benign(company: &Company) -> Vec<Label> {
         course: Vec::new(),
         expect: None,
     };
-    spans.iter().map(label).collect()
+    spans.iter().map(label).chain(mail_outs(company)).collect()
+}
+
+/// The days on which marketing's program writes to a large part of the base.
+fn mail_outs(company: &Company) -> impl Iterator<Item = Label> + '_ {
+    let dates = (company.start.0..=company.until.0).map(Date);
+    dates.filter_map(|date| company.newsletter(date)).map(|(at, _)| Label {
+        label: Kind::Benign,
+        scenario: "mail_out".to_owned(),
+        controls: Vec::new(),
+        strength: Strength::Medium,
+        manager: MAILER.to_owned(),
+        from: at,
+        to: at.plus(DAY_MS),
+        event_ids: Vec::new(),
+        exposure: 0,
+        course: Vec::new(),
+        expect: None,
+    })
 }

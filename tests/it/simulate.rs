@@ -165,7 +165,7 @@ fn everything_is_well_formed_and_plausible() {
     assert!(exports.len() > 300);
     let (middle, far) = (exports[exports.len() / 2], exports[exports.len() * 995 / 1000]);
     assert!(far > 8 * middle, "{middle} in the middle, {far} at 0.995");
-    for odd in ["campaign", "quarter_end", "hand_over", "substitute", "trip", "new_report", "clean_up"] {
+    for odd in ["campaign", "quarter_end", "hand_over", "substitute", "trip", "new_report", "clean_up", "mail_out", "clock_change"] {
         let all: Vec<Label> = lines(dir.path(), "labels.jsonl");
         assert!(all.iter().any(|l| l.label == Kind::Benign && l.scenario == odd), "no {odd}");
     }

@@ -11,7 +11,7 @@ use super::{
     rules::commands,
     text, word,
 };
-use crate::service::{Service, ended, filin};
+use crate::service::{Service, ended, filin, wait};
 
 /// Tables whose order does not begin with the tenant.
 const OTHER_ORDER: [&str; 1] = ["filin.dead_letters"];
@@ -112,13 +112,23 @@ fn company(root: &Path) -> Service {
     let arguments = ["simulate", "--managers", "16", "--days", "40", "--seed", "3", "--attacks", "--attack-from", "20", "--out"];
     ended(filin(&[&arguments[..], &[out.to_str().expect("a plain path")]].concat()), 0);
     let reference = [file("users.csv"), file("clients.csv"), file("orders.csv")];
-    let flags = ["--users", &reference[0], "--clients", &reference[1], "--orders", &reference[2]];
+    let config = root.join("filin.toml");
+    std::fs::write(&config, "[canary]\nfirst = \"1s\"\n").expect("written");
+    let config = config.to_str().expect("a plain path");
+    let flags = ["--config", config, "--users", &reference[0], "--clients", &reference[1], "--orders", &reference[2]];
     let service = Service::start(&root.join("data"), &flags);
     let broken = root.join("broken.jsonl");
     std::fs::File::create(&broken).and_then(|mut f| f.write_all(b"{\"half\":\n{}\n")).expect("written");
     service.push("canonical", &[&broken]);
     service.push("canonical", &[&out.join("events.jsonl")]);
     service.settle();
+    let mut mute = filin(&["mute", "add", "--control", "decoy", "--for", "1h", "--reason", "a list is cleaned", "--by", "an analyst"]);
+    mute.arg("--data").arg(root.join("data"));
+    ended(mute, 0);
+    // What Filin finds by itself comes a little later.
+    for table in ["canaries", "coverage_controls", "audit_findings", "mutes"] {
+        wait(table, || (service.count(&format!("SELECT count() FROM filin.{table}")) > 0).then_some(()));
+    }
     service
 }
 
