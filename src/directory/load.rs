@@ -206,6 +206,9 @@ impl<T: Cells> Reading<'_, T> {
                 Err(reason) => self.complain(line, Some(column), reason, true),
             }
         }
+        if let Some(reason) = own_tenant(row.tenant()) {
+            self.complain(line, Some("tenant"), reason, true);
+        }
         if self.complaints.len() == before && row.id().is_empty() {
             self.complain(line, Some("id"), "the row has no id".to_owned(), true);
         }
@@ -541,6 +544,11 @@ impl Reference {
     }
 }
 
+/// Why no row of reference data may name a tenant, where that is so: `_canary` and `_audit` know their people themselves.
+pub fn own_tenant(name: &str) -> Option<String> {
+    name.starts_with('_').then(|| format!("{name:?} is one of Filin's own: no _ in front"))
+}
+
 /// A row without a tenant is the default tenant's; said in the row, so that equal rows are equal.
 pub fn name_tenant(tenant: &mut String) {
     if tenant.is_empty() {
@@ -577,6 +585,18 @@ mod tests {
         assert_eq!(row.absences[0].to, When::Day(Date::parse("2026-02-03").expect("a date")));
         assert_eq!(row.ip_allow[1].to_string(), "203.0.113.5/32");
         assert_eq!(row.aliases, ["mango:101", "bitrix24:7"]);
+    }
+
+    #[test]
+    fn no_row_is_of_a_tenant_of_filins_own() {
+        let loaded = users("tenant,id\n_canary,anna\nnorth,boris\n_audit,vera\n,zoya\n");
+        assert_eq!(loaded.rows.iter().map(|u| u.id.as_str()).collect::<Vec<_>>(), ["boris", "zoya"]);
+        let refused = |line: u32, name: &str| {
+            format!("users.csv:{line}: tenant: \"{name}\" is one of Filin's own: no _ in front; the row is left out")
+        };
+        assert_eq!(said(&loaded), [refused(2, "_canary"), refused(4, "_audit")]);
+        let orders = read::<Order>("orders.jsonl", &br#"{"tenant":"_canary","id":"o","client":"c"}"#[..]).expect("readable");
+        assert!(orders.rows.is_empty() && said(&orders)[0].starts_with("orders.jsonl:1: tenant: "), "{:?}", orders.complaints);
     }
 
     #[test]

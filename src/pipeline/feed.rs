@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use serde::de::DeserializeOwned;
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
@@ -13,6 +14,8 @@ use super::{
 use crate::{
     adapter::Adapter,
     api::{SourceStatus, Status},
+    directory::{Client, Order, User, load},
+    event::DEFAULT_TENANT,
     ops::{
         config::{self, Config, Kafka},
         metrics::{self, Metrics},
@@ -166,30 +169,62 @@ fn parse(kind: &str, rows: Vec<reference::Row>) -> Rows {
     for row in rows {
         let Value::Bytes(bytes) = row.value else { continue };
         let tenant = row.key.map(|k| k.tenant);
-        let name = tenant.as_deref().unwrap_or(crate::event::DEFAULT_TENANT);
+        let tenant = tenant.as_deref();
         let taken = match kind {
-            "users" => serde_json::from_slice(&bytes).map(|mut r: crate::directory::User| {
-                if r.tenant.is_empty() {
-                    name.clone_into(&mut r.tenant);
-                }
-                found.users.push(r);
-            }),
-            "clients" => serde_json::from_slice(&bytes).map(|mut r: crate::directory::Client| {
-                if r.tenant.is_empty() {
-                    name.clone_into(&mut r.tenant);
-                }
-                found.clients.push(r);
-            }),
-            _ => serde_json::from_slice(&bytes).map(|mut r: crate::directory::Order| {
-                if r.tenant.is_empty() {
-                    name.clone_into(&mut r.tenant);
-                }
-                found.orders.push(r);
-            }),
+            "users" => take(&bytes, tenant, |u: &mut User| &mut u.tenant).map(|u| found.users.push(u)),
+            "clients" => take(&bytes, tenant, |c: &mut Client| &mut c.tenant).map(|c| found.clients.push(c)),
+            _ => take(&bytes, tenant, |o: &mut Order| &mut o.tenant).map(|o| found.orders.push(o)),
         };
-        if let Err(e) = taken {
-            tracing::warn!(kind, partition = row.partition, offset = row.offset, error = %e, "a row of a reference topic cannot be read and is skipped");
+        if let Err(reason) = taken {
+            tracing::warn!(
+                kind,
+                partition = row.partition,
+                offset = row.offset,
+                reason,
+                "a row of a reference topic cannot be taken and is skipped"
+            );
         }
     }
     found
+}
+
+/// A row of a tenant: its own word, else its key's.
+fn take<T: DeserializeOwned>(bytes: &[u8], key: Option<&str>, tenant: impl Fn(&mut T) -> &mut String) -> Result<T, String> {
+    let mut row: T = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
+    let name = tenant(&mut row);
+    if name.is_empty() {
+        key.unwrap_or(DEFAULT_TENANT).clone_into(name);
+    }
+    match load::own_tenant(name) {
+        Some(reason) => Err(reason),
+        None => Ok(row),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_of_topics_are_of_a_tenant_and_of_none_of_filins_own() {
+        let row = |key: Option<&str>, json: &str| reference::Row {
+            partition: 0,
+            offset: 0,
+            key: key.and_then(|k| reference::Key::parse(k.as_bytes())),
+            value: Value::Bytes(json.as_bytes().to_vec()),
+        };
+        let found = parse(
+            "users",
+            vec![
+                row(Some("north|anna|2026-01-01"), r#"{"id":"anna"}"#),
+                row(None, r#"{"id":"boris"}"#),
+                row(Some("_canary|vera|2026-01-01"), r#"{"id":"vera"}"#),
+                row(None, r#"{"id":"egor","tenant":"_audit"}"#),
+                row(None, "nonsense"),
+            ],
+        );
+        let named: Vec<(&str, &str)> = found.users.iter().map(|u| (u.tenant.as_str(), u.id.as_str())).collect();
+        assert_eq!(named, [("north", "anna"), ("default", "boris")]);
+        assert!(parse("orders", vec![row(None, r#"{"id":"o","tenant":"_canary"}"#)]).orders.is_empty());
+    }
 }
