@@ -201,6 +201,33 @@ mod tests {
     }
 
     #[test]
+    fn dates_are_cut_at_five_on_the_days_on_which_clocks_change() {
+        for (zone, date, end, hours) in [
+            ("Europe/Berlin", "2026-03-28", "2026-03-29T03:00:00Z", 23),
+            ("Europe/Berlin", "2026-10-24", "2026-10-25T04:00:00Z", 25),
+            ("America/New_York", "2026-03-07", "2026-03-08T09:00:00Z", 23),
+            ("America/New_York", "2026-10-31", "2026-11-01T10:00:00Z", 25),
+            // Clocks were changed on such a day until 2018, and are not any more.
+            ("America/Sao_Paulo", "2018-11-03", "2018-11-04T07:00:00Z", 23),
+            ("America/Sao_Paulo", "2019-11-02", "2019-11-03T08:00:00Z", 24),
+        ] {
+            let mut c = Calendar::new(zone, 0);
+            let end = at(end);
+            assert_eq!(c.end(day(date)), end.millis(), "{zone} {date}");
+            let begin = end.plus(-hours * HOUR_MS);
+            for (t, expected) in
+                [(begin.plus(-1), day(date).0 - 1), (begin, day(date).0), (end.plus(-1), day(date).0), (end, day(date).0 + 1)]
+            {
+                assert_eq!(manager_day(c.local_ms(0, t)), Date(expected), "{zone} {t}");
+            }
+            c.raise(end.plus(-1));
+            assert!(!c.is_closed(day(date)), "{zone} {date}");
+            c.raise(end);
+            assert!(c.is_closed(day(date)), "{zone} {date}");
+        }
+    }
+
+    #[test]
     fn a_leap_over_years_is_no_walk() {
         let mut c = Calendar::new("UTC", 0);
         c.raise(at("2000-01-01T06:00:00Z"));

@@ -51,7 +51,7 @@ mod team;
 mod tenant;
 mod terms;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod trace;
 mod watch;
 mod wave;

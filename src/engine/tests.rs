@@ -14,9 +14,9 @@ use crate::{
 };
 
 /// What a record of a made-up log is made from.
-type Seed = (u8, u8, u8, i64, u32, u64);
+pub(crate) type Seed = (u8, u8, u8, i64, u32, u64);
 
-fn seeds(n: std::ops::Range<usize>) -> impl Strategy<Value = Vec<Seed>> {
+pub(crate) fn seeds(n: std::ops::Range<usize>) -> impl Strategy<Value = Vec<Seed>> {
     // Mostly some minutes further, at times hours or days, at times back.
     let step = prop_oneof![8 => 0..40_i64, 4 => 100..700_i64, 1 => 1000..6000_i64, 1 => -6000..0_i64];
     let records = prop_oneof![8 => 0..30_u32, 2 => 0..3000_u32, 1 => Just(u32::MAX)];
@@ -26,7 +26,7 @@ fn seeds(n: std::ops::Range<usize>) -> impl Strategy<Value = Vec<Seed>> {
 const PEOPLE: [&str; 8] = ["anna", "boris", "vera", "gleb", "dina", "egor", "zoya", "ghost"];
 
 /// Rows of the people, then what the seeds say: mostly events, a few verdicts, rows and policies.
-fn log(seeds: &[Seed]) -> Vec<Record> {
+pub(crate) fn log(seeds: &[Seed]) -> Vec<Record> {
     let mut records = vec![Record::Policy(Policy { zone: "Europe/Moscow".to_owned(), budget: Budget::Rate(20.0), ..Policy::default() })];
     for (i, id) in PEOPLE.iter().take(7).enumerate() {
         records.push(Record::User(Box::new(row(id, i, None))));
@@ -256,6 +256,21 @@ fn run(log: &[Record], restarts: &[usize]) -> Outcomes {
     out
 }
 
+/// All states after a log, without mutes and without the alerts that they kept from being told.
+fn learned(log: &[Record]) -> (Vec<u8>, BTreeMap<String, Vec<u8>>) {
+    let mut tenant = Tenant::new("t");
+    log.iter().for_each(|record| tenant.apply(record, &mut Vec::new()));
+    tenant.shared.mutes = Default::default();
+    let ids = tenant.managers();
+    for id in &ids {
+        let n = tenant.roster.find(id).expect("one of them");
+        let manager = tenant.roster.change(n);
+        (manager.episodes, manager.nears) = Default::default();
+    }
+    let managers = ids.iter().map(|id| (id.clone(), tenant.manager_snapshot(id))).collect();
+    (tenant.snapshot(), managers)
+}
+
 /// Roll-ups are absolute: the last one of a key holds.
 fn latest<T, K: Ord>(rows: Vec<T>, key: impl Fn(&T) -> K) -> Vec<T> {
     rows.into_iter().map(|r| (key(&r), r)).collect::<BTreeMap<_, _>>().into_values().collect()
@@ -289,6 +304,7 @@ proptest! {
         let (a, b) = (run(&plain, &[]), run(&muted, &[]));
         prop_assert_eq!(&a.traces, &b.traces);
         prop_assert_eq!((a.days, a.hours), (b.days, b.hours));
+        prop_assert!(learned(&plain) == learned(&muted), "what is learned depends on who listens");
         let signals = |effects: &[Effect]| -> Vec<Signal> {
             effects.iter().filter_map(|e| if let Effect::Signal(s) = e { Some(Signal { muted: false, ..(**s).clone() }) } else { None }).collect()
         };

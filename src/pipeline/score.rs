@@ -333,8 +333,7 @@ impl Scorer {
             }
             return;
         }
-        let tenant = partition.tenants.entry(line.tenant.clone()).or_insert_with_key(|name| Tenant::new(name));
-        tenant.apply(&line.record, &mut self.effects);
+        dispatch(&mut partition.tenants, &line, &mut self.effects);
         let event = if let Record::Event(event) = &line.record { Some(&**event) } else { None };
         if let Record::Mute(mute) = &line.record {
             self.pending.mutes.push(rows::mute(&line.tenant, mute, position));
@@ -495,6 +494,11 @@ pub async fn restore(client: &clickhouse::Client, at: &Checkpoint) -> Result<BTr
     Ok(tenants)
 }
 
+/// Gives a line of a partition's log to its tenant, whoever that is.
+pub(super) fn dispatch(tenants: &mut BTreeMap<String, Tenant>, line: &LogLine, effects: &mut Vec<Effect>) {
+    tenants.entry(line.tenant.clone()).or_insert_with_key(|name| Tenant::new(name)).apply(&line.record, effects);
+}
+
 async fn insert<T: clickhouse::RowOwned + clickhouse::RowWrite>(
     client: &clickhouse::Client,
     metrics: &Metrics,
@@ -547,5 +551,59 @@ impl Pending {
         self.mutes.clear();
         self.since = None;
         self.unstored = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::engine::{
+        LOG_VERSION,
+        tests::{log, seeds},
+    };
+
+    /// Per tenant, what came of each of its lines, and its state with those of its managers.
+    type Outcomes = BTreeMap<String, (Vec<Vec<Effect>>, Vec<Vec<u8>>)>;
+
+    fn scored(lines: &[LogLine]) -> Outcomes {
+        let (mut tenants, mut found) = (BTreeMap::new(), Outcomes::new());
+        for line in lines {
+            let mut effects = Vec::new();
+            dispatch(&mut tenants, line, &mut effects);
+            found.entry(line.tenant.clone()).or_default().0.push(effects);
+        }
+        for (name, tenant) in &tenants {
+            let states = &mut found.get_mut(name).expect("it had a line").1;
+            states.push(tenant.snapshot());
+            states.extend(tenant.managers().iter().map(|id| tenant.manager_snapshot(id)));
+        }
+        found
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+        /// People, clients and events of both have the same names and ids; only the lines say whose they are.
+        #[test]
+        fn records_of_another_tenant_change_nothing(
+            (a, b) in (seeds(1..250), seeds(1..250)),
+            turns in prop::collection::vec(any::<bool>(), 600),
+        ) {
+            let lines = |tenant: &str, seeds| -> Vec<LogLine> {
+                log(seeds).into_iter().map(|record| LogLine { v: LOG_VERSION, tenant: tenant.to_owned(), record }).collect()
+            };
+            let (a, b) = (lines("t", &a), lines("u", &b));
+            let (mut left, mut right, mut mixed) = (a.iter().cloned(), b.iter().cloned(), Vec::new());
+            for turn in turns {
+                mixed.extend(if turn { left.next() } else { right.next() });
+            }
+            mixed.extend(left.chain(right));
+            prop_assert_eq!(mixed.len(), a.len() + b.len());
+            let (both, mut alone) = (scored(&mixed), scored(&a));
+            alone.extend(scored(&b));
+            prop_assert!(both == alone);
+        }
     }
 }

@@ -100,8 +100,7 @@ pub async fn partition(
             scored.records += 1;
             scored.offset = Some(read.offset);
             if let Some(line) = serde_json::from_slice::<LogLine>(&read.line).ok().filter(is_of_a_tenant) {
-                let tenant = tenants.entry(line.tenant.clone()).or_insert_with_key(|name| Tenant::new(name));
-                tenant.apply(&line.record, &mut effects);
+                score::dispatch(&mut tenants, &line, &mut effects);
                 let event = if let Record::Event(event) = &line.record { Some(&**event) } else { None };
                 collect(&mut scored, event, &mut effects, alias, Position { partition: id, offset: read.offset }, until);
             }
