@@ -667,3 +667,109 @@ fn a_day_that_was_nearly_an_alert_is_looked_at_again_when_somebody_leaves() {
     user.name = Some("Anna".to_owned());
     assert!(told.tell(Record::User(Box::new(user))).is_empty(), "told once");
 }
+
+#[test]
+#[expect(clippy::type_complexity, reason = "a table")]
+fn each_kind_of_event_adds_to_its_own_amounts_and_to_no_others() {
+    use crate::{
+        engine::explain::Detector as D,
+        event::{Change, Query},
+    };
+    let x = |detector: D, action: Action, change: &dyn Fn(&mut Event)| {
+        let mut told = Told::new(&["anna", "boris@example.com"]);
+        told.event("anna", "2026-01-05T10:00:00Z", action, |e| {
+            e.event.records = Some(10);
+            change(&mut e.event);
+        });
+        told.tenant.last_trace().x[detector as usize]
+    };
+    let none = |_: &mut Event| {};
+    let filter = |filter: Option<bool>, records: u64| {
+        move |e: &mut Event| (e.query, e.records) = (Some(Query { filter, ..Query::default() }), Some(records))
+    };
+    let to = |to: &'static str| move |e: &mut Event| e.change = Some(Change { to: Some(to.to_owned()), ..Change::default() });
+    let failed = |e: &mut Event| e.outcome = Outcome::Failure;
+    let rows: &[(D, Action, &dyn Fn(&mut Event), f64)] = &[
+        (D::RecOut, Action::Export, &none, 10.0),
+        (D::RecOut, Action::Export, &failed, 0.0),
+        (D::RecOut, Action::List, &none, 0.0),
+        (D::NOut, Action::Export, &none, 1.0),
+        (D::NOut, Action::List, &none, 0.0),
+        (D::RecScr, Action::List, &none, 10.0),
+        (D::RecScr, Action::Export, &none, 0.0),
+        (D::RecUnf, Action::List, &filter(Some(false), 10), 10.0),
+        (D::RecUnf, Action::List, &filter(Some(true), 10), 0.0),
+        (D::RecUnf, Action::List, &filter(None, 10), 0.0),
+        (D::RecUnf, Action::List, &filter(Some(false), 1), 0.0),
+        (D::NQuery, Action::Search, &none, 1.0),
+        (D::NQuery, Action::Export, &none, 0.0),
+        (D::Destr, Action::Delete, &none, 10.0),
+        (D::Destr, Action::Update, &none, 0.0),
+        (D::NUpd, Action::Update, &none, 10.0),
+        (D::NUpd, Action::Delete, &none, 0.0),
+        (D::Ext, Action::Transfer, &to("x@example.org"), 10.0),
+        (D::Ext, Action::Transfer, &to("boris@example.com"), 0.0),
+        (D::Ext, Action::Transfer, &to("archive"), 0.0),
+        (D::Ext, Action::Transfer, &none, 0.0),
+        (D::Ext, Action::Share, &to("x@example.org"), 10.0),
+        (D::Ext, Action::Share, &to("boris@example.com"), 1.0),
+        (D::Authfail, Action::Login, &failed, 1.0),
+        (D::Authfail, Action::Login, &none, 0.0),
+        (D::Authfail, Action::View, &failed, 0.0),
+    ];
+    for (i, (detector, action, change, expected)) in rows.iter().enumerate() {
+        let found = x(*detector, *action, *change);
+        assert!((found - expected).abs() < 1e-9, "row {i}: {} by {action:?}: {found}, not {expected}", detector.as_str());
+    }
+}
+
+#[test]
+fn clients_of_an_hour_are_those_of_that_hour() {
+    let mut told = Told::new(&["anna"]);
+    for (i, hour) in [9, 9, 9, 10, 10].into_iter().enumerate() {
+        told.event("anna", &day_time(0, hour), Action::View, |e| {
+            e.enrich.clients = vec![NamedClient { h: client_hash(&i.to_string()), ..NamedClient::default() }];
+        });
+    }
+    let x = told.tenant.last_trace().x;
+    let of = |detector: explain::Detector| x[detector as usize];
+    assert!((of(explain::Detector::Clients1h) - 3.0).abs() < 1e-9 && (of(explain::Detector::Distinct) - 5.0).abs() < 1e-9, "{x:?}");
+}
+
+#[test]
+#[expect(clippy::type_complexity, reason = "a table")]
+fn what_was_seen_before_is_no_news() {
+    use crate::engine::explain::Detector as D;
+    let usual = || Place {
+        ip: Some("192.0.2.10".to_owned()),
+        country: Some("RU".to_owned()),
+        asn: Some(1),
+        user_agent: Some("Chrome/120".to_owned()),
+        device: Some("desk".to_owned()),
+        ..Place::default()
+    };
+    let news = |action: Action, change: &dyn Fn(&mut Place)| {
+        let mut told = Told::new(&["anna"]);
+        told.event("anna", &day_time(0, 10), Action::View, |e| e.event.client = Some(usual()));
+        told.event("anna", &day_time(1, 10), action, |e| {
+            let mut place = usual();
+            change(&mut place);
+            e.event.client = Some(place);
+        });
+        let x = told.tenant.last_trace().x;
+        (x[D::NovCtx as usize], x[D::NovQ as usize])
+    };
+    let (place, question) = news(Action::View, &|_| {});
+    assert!(place <= 0.0 && question <= 0.0, "{place} {question}");
+    assert!(news(Action::Export, &|_| {}).1 > 0.0, "an action never done");
+    let others: [(&str, &dyn Fn(&mut Place)); 5] = [
+        ("network", &|p| p.ip = Some("198.51.100.7".to_owned())),
+        ("country", &|p| p.country = Some("NL".to_owned())),
+        ("asn", &|p| p.asn = Some(2)),
+        ("program", &|p| p.user_agent = Some("Firefox/121".to_owned())),
+        ("device", &|p| p.device = Some("laptop".to_owned())),
+    ];
+    for (name, change) in others {
+        assert!(news(Action::View, change).0 > 0.0, "another {name}");
+    }
+}

@@ -126,3 +126,44 @@ impl Day {
         reached
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        engine::{Policy, people::Post},
+        event::Date,
+    };
+
+    #[test]
+    fn below_its_floor_a_detector_is_silent_whatever_the_surprise() {
+        let terms = Terms { detectors: Set::BEHAVIOUR, ..Terms::of(&Policy::default()) };
+        let mut class = Class::new(0, 1.0);
+        // A drift says nothing without a map.
+        for histogram in class.histograms.iter_mut() {
+            (0..400).for_each(|i| histogram.add(f64::from(i % 8)));
+        }
+        class.refresh();
+        let mut base = Baseline::default();
+        base.expect(&class, &"sales".into());
+        let post = || Post { role: "sales".into(), peers: "sales".into(), team: "a".into(), schedule: "".into() };
+        let s = |k: usize, x: f64, revealed: f64| {
+            let mut day = Day::new(Date(0), 0, post(), false);
+            day.x[Detector::Distinct as usize] = revealed;
+            day.x[k] = x;
+            day.r[k] = 30.0;
+            day.recalibrated(k, &base, &class, &terms)
+        };
+        for k in 0..RULE {
+            let name = Detector::ALL[k].as_str();
+            let awake = s(k, FLOOR[k], REVEALED) > 0.0;
+            assert_eq!(awake, k != Detector::NovQ as usize, "{name}: what is new to a newcomer is no news");
+            if FLOOR[k] > 0.0 {
+                assert!(s(k, FLOOR[k] - 0.1, 0.0) <= 0.0, "{name}: below its floor");
+            }
+            if NEEDS_REVEALED.has(k) {
+                assert!(s(k, 1e3, REVEALED - 0.1) <= 0.0, "{name}: too little was revealed");
+            }
+        }
+    }
+}

@@ -242,4 +242,6 @@ impl<'a> Key<'a> {
 }
 
 #[cfg(test)]
+mod clauses;
+#[cfg(test)]
 mod tests;
