@@ -104,6 +104,21 @@ impl Access {
     }
 }
 
+/// Refuses what a page of another origin sends to change something. A browser says where a request comes from; other programs do not,
+/// and have no cookies or log-ins that a page could borrow.
+pub(super) fn check_origin(headers: &HeaderMap) -> Result<(), Error> {
+    let said = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    let ours = match (said("sec-fetch-site"), said("origin")) {
+        (Some(site), _) => site == "same-origin" || site == "none",
+        (None, Some(origin)) => {
+            origin.split_once("://").is_some_and(|(_, host)| said("host").is_some_and(|h| h.eq_ignore_ascii_case(host)))
+        }
+        (None, None) => true,
+    };
+    let message = "only Filin's own pages may send this".to_owned();
+    if ours { Ok(()) } else { Err(Error::Forbidden { code: "cross_origin", message }) }
+}
+
 /// The name in `Host`, lower case, without its port.
 fn host(headers: &HeaderMap) -> Option<String> {
     let mut all = headers.get_all(header::HOST).iter();

@@ -13,7 +13,11 @@ use super::{Api, error::Error};
 use crate::{
     engine::{AlertVersion, Severity},
     event::Timestamp,
-    store::{self, query::Filter},
+    store::{
+        self,
+        actions::{self, ActionRow, Standing},
+        query::Filter,
+    },
 };
 
 /// Reads what was stored.
@@ -22,17 +26,22 @@ pub trait Reader: Send + Sync + 'static {
     fn alerts(&self, filter: Filter) -> BoxFuture<'_, Result<Vec<Alert>, store::Error>>;
     /// All versions of an alert, oldest first; empty when there is none.
     fn versions(&self, alert_id: String) -> BoxFuture<'_, Result<Vec<Alert>, store::Error>>;
+    /// What people did about an alert, oldest first.
+    fn actions(&self, alert_id: String) -> BoxFuture<'_, Result<Vec<ActionRow>, store::Error>>;
     /// Managers with baselines, those with the newest activity first.
     fn managers(&self, tenant: Option<String>, limit: u32) -> BoxFuture<'_, Result<Vec<Manager>, store::Error>>;
     /// How much there is.
     fn counts(&self) -> BoxFuture<'_, Result<Counts, store::Error>>;
 }
 
-/// A version of an alert and the pseudonym of its manager.
+/// A version of an alert, the pseudonym of its manager, and how far the alert is.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Alert {
     /// What a page shows in place of the manager's id; empty when there is no manager.
     pub manager_alias: String,
+    /// What people did about the alert comes to this.
+    #[serde(flatten)]
+    pub standing: Standing,
     /// The version.
     #[serde(flatten)]
     pub version: AlertVersion,
@@ -80,6 +89,7 @@ pub(super) struct AlertParams {
     manager: Option<String>,
     since: Option<Timestamp>,
     severity: Option<Severity>,
+    state: Option<actions::State>,
     limit: Option<u32>,
 }
 
@@ -124,15 +134,18 @@ pub(super) async fn list(
         manager: p.manager,
         severities: p.severity.map(at_least).unwrap_or_default(),
         since: p.since.map(Timestamp::millis),
+        state: p.state,
         limit: limit(p.limit)?,
     };
     Ok(Json(json!({ "alerts": api.reader(&headers)?.alerts(filter).await? })))
 }
 
 pub(super) async fn one(State(api): State<Api>, headers: HeaderMap, Path(id): Path<String>) -> Result<Json<Value>, Error> {
-    let versions = api.reader(&headers)?.versions(id).await?;
+    let reader = api.reader(&headers)?;
+    let versions = reader.versions(id.clone()).await?;
     let latest = versions.last().ok_or(Error::NotFound("there is no such alert"))?;
-    Ok(Json(json!({ "alert": latest, "versions": versions })))
+    let actions: Vec<Value> = reader.actions(id).await?.iter().map(super::actions::shown).collect();
+    Ok(Json(json!({ "alert": latest, "versions": versions, "actions": actions })))
 }
 
 pub(super) async fn managers(

@@ -33,6 +33,14 @@ pub enum Error {
     /// There is no such thing.
     #[error("{0}")]
     NotFound(&'static str),
+    /// It was decided on what is no longer so.
+    #[error("{message}")]
+    Conflict {
+        /// Stable.
+        code: &'static str,
+        /// What is so now, and what to do.
+        message: String,
+    },
     /// The path is there, the method is not.
     #[error("this method is not allowed here")]
     Method,
@@ -70,6 +78,7 @@ impl Error {
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized"),
             Self::Forbidden { code, .. } => (StatusCode::FORBIDDEN, code),
             Self::NotFound(_) => (StatusCode::NOT_FOUND, "not_found"),
+            Self::Conflict { code, .. } => (StatusCode::CONFLICT, code),
             Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::Slow => (StatusCode::REQUEST_TIMEOUT, "slow_body"),
             Self::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),

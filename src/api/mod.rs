@@ -1,6 +1,7 @@
 //! HTTP: events in, alerts out, probes, metrics. Everything that a request needs is in [`Api`], which the runner fills.
 
 mod access;
+mod actions;
 mod alerts;
 mod body;
 mod error;
@@ -27,6 +28,8 @@ use axum::{
 use tokio::sync::{Semaphore, watch};
 
 pub use access::Access;
+pub(crate) use actions::perform;
+pub use actions::{Act, Acted, ActionOrder, Undone};
 pub(crate) use alerts::at_least;
 pub use alerts::{Alert, Counts, Manager, Reader};
 pub use body::Limits;
@@ -50,6 +53,8 @@ pub struct Parts {
     pub retry: Retries,
     /// Takes orders; none: this instance has another role.
     pub orders: Orders,
+    /// Does what people ask of alerts; none: this instance has another role.
+    pub act: Option<Arc<dyn Act>>,
     /// What the service does now.
     pub status: watch::Receiver<Status>,
     /// What Prometheus reads.
@@ -67,6 +72,7 @@ pub struct Api {
     reader: Option<Arc<dyn Reader>>,
     retry: Retries,
     orders: Orders,
+    act: Option<Arc<dyn Act>>,
     pub(crate) status: watch::Receiver<Status>,
     metrics: Metrics,
     access: Arc<Access>,
@@ -83,11 +89,12 @@ impl Api {
     }
 }
 
-fn routes() -> [(&'static str, MethodRouter<Api>); 12] {
+fn routes() -> [(&'static str, MethodRouter<Api>); 13] {
     [
         ("/v1/events", post(ingest::post)),
         ("/v1/alerts", get(alerts::list)),
         ("/v1/alerts/{id}", get(alerts::one)),
+        ("/v1/alerts/{id}/actions", post(actions::post).layer(DefaultBodyLimit::max(1 << 16))),
         ("/v1/managers", get(alerts::managers)),
         ("/v1/dead-letters/retry", post(letters::retry).layer(DefaultBodyLimit::max(letters::BODY_BYTES))),
         ("/v1/mutes", post(orders::mute).layer(DefaultBodyLimit::max(1 << 16))),
@@ -107,6 +114,7 @@ pub fn router(parts: Parts) -> Router {
         reader: parts.reader,
         retry: parts.retry,
         orders: parts.orders,
+        act: parts.act,
         status: parts.status,
         metrics: parts.metrics,
         access: Arc::new(parts.access),
@@ -139,7 +147,8 @@ const HEADERS: [(HeaderName, HeaderValue); 5] = [
         ),
     ),
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    // Our own forms say where they come from; other sites hear nothing.
+    (header::REFERRER_POLICY, HeaderValue::from_static("same-origin")),
     (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
     (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
 ];

@@ -9,6 +9,7 @@ use crate::{
     event::Timestamp,
     store::{
         Error,
+        actions::{self, ActionRow, Standing},
         query::{self, Filter},
         rows::AlertRow,
     },
@@ -44,17 +45,32 @@ LEFT JOIN (SELECT tenant, manager, count() AS n FROM alerts_latest GROUP BY tena
     ON d.tenant = a.tenant AND d.manager = a.manager
 GROUP BY tenant, manager_alias ORDER BY last_day DESC, tenant, manager_alias LIMIT ?";
 
-fn alert(row: AlertRow) -> Result<Alert, Error> {
-    Ok(Alert { manager_alias: row.manager_alias.clone(), version: row.into_version()? })
+impl Stored {
+    /// Rows with what people did about their alerts.
+    async fn with_standing(&self, rows: Vec<AlertRow>) -> Result<Vec<Alert>, Error> {
+        let mut ids: Vec<String> = rows.iter().map(|row| row.alert_id.clone()).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let done = actions::of(&self.0, &ids).await?;
+        let alert = |row: AlertRow| {
+            let standing = Standing::of(done.iter().filter(|a| a.alert_id == row.alert_id));
+            Ok(Alert { manager_alias: row.manager_alias.clone(), standing, version: row.into_version()? })
+        };
+        rows.into_iter().map(alert).collect()
+    }
 }
 
 impl Reader for Stored {
     fn alerts(&self, filter: Filter) -> BoxFuture<'_, Result<Vec<Alert>, Error>> {
-        async move { query::alerts(&self.0, &filter).await?.into_iter().map(alert).collect() }.boxed()
+        async move { self.with_standing(query::alerts(&self.0, &filter).await?).await }.boxed()
     }
 
     fn versions(&self, alert_id: String) -> BoxFuture<'_, Result<Vec<Alert>, Error>> {
-        async move { query::versions(&self.0, &alert_id).await?.into_iter().map(alert).collect() }.boxed()
+        async move { self.with_standing(query::versions(&self.0, &alert_id).await?).await }.boxed()
+    }
+
+    fn actions(&self, alert_id: String) -> BoxFuture<'_, Result<Vec<ActionRow>, Error>> {
+        async move { actions::of(&self.0, &[alert_id]).await }.boxed()
     }
 
     fn managers(&self, tenant: Option<String>, limit: u32) -> BoxFuture<'_, Result<Vec<Manager>, Error>> {

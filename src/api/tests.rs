@@ -17,7 +17,11 @@ use crate::{
         config::{Binding, Secret, Source},
         metrics::Labels,
     },
-    store::{self, query::Filter},
+    store::{
+        self,
+        actions::{self, ActionRow, Standing},
+        query::Filter,
+    },
 };
 
 /// Takes JSON objects; what is said by `"future"` is turned away though it can be read.
@@ -81,6 +85,31 @@ impl Obey for Lazy {
     }
 }
 
+impl Act for Lazy {
+    /// The alert has had one comment.
+    fn act(&self, acted: Acted) -> BoxFuture<'_, Result<ActionRow, Undone>> {
+        async move {
+            acted.order.fits(&Standing { revision: 1, ..Standing::default() })?;
+            let text = |text: &Option<String>| text.clone().unwrap_or_default();
+            Ok(ActionRow {
+                tenant: acted.versions[0].tenant.clone(),
+                alert_id: acted.versions[0].alert_id.clone(),
+                revision: acted.order.revision + 1,
+                action_id: acted.id,
+                at: 1_773_307_300_000,
+                actor: acted.actor,
+                actor_role: acted.role.to_owned(),
+                action: acted.order.action.as_str().to_owned(),
+                verdict: acted.order.verdict.map_or("", |v| v.as_str()).to_owned(),
+                reason: text(&acted.order.reason),
+                comment: text(&acted.order.comment),
+                assignee: text(&acted.order.assignee),
+            })
+        }
+        .boxed()
+    }
+}
+
 /// Has one alert in two versions.
 #[derive(Default)]
 struct Shelf {
@@ -128,7 +157,7 @@ pub(crate) fn alert(version: u32) -> Alert {
         prior: "none".to_owned(),
         engine: "0.1.0".to_owned(),
     };
-    Alert { manager_alias: "MFRGGZDFMY".to_owned(), version }
+    Alert { manager_alias: "MFRGGZDFMY".to_owned(), standing: Standing { revision: 1, ..Standing::default() }, version }
 }
 
 impl Reader for Shelf {
@@ -139,6 +168,26 @@ impl Reader for Shelf {
 
     fn versions(&self, id: String) -> BoxFuture<'_, Result<Vec<Alert>, store::Error>> {
         async move { if id.starts_with("7a0c") { Ok(vec![alert(1), alert(2)]) } else { Ok(Vec::new()) } }.boxed()
+    }
+
+    fn actions(&self, alert_id: String) -> BoxFuture<'_, Result<Vec<ActionRow>, store::Error>> {
+        async move {
+            Ok(vec![ActionRow {
+                tenant: "acme".to_owned(),
+                alert_id,
+                revision: 1,
+                action_id: "5d1c1a3e-3f6e-5b68-9a65-1f1d1b9a1c01".to_owned(),
+                at: 1_773_307_250_000,
+                actor: "vera <i>".to_owned(),
+                actor_role: "analyst".to_owned(),
+                action: "comment".to_owned(),
+                verdict: String::new(),
+                reason: String::new(),
+                comment: "asked her <script>".to_owned(),
+                assignee: String::new(),
+            }])
+        }
+        .boxed()
     }
 
     fn managers(&self, tenant: Option<String>, _limit: u32) -> BoxFuture<'_, Result<Vec<Manager>, store::Error>> {
@@ -179,6 +228,7 @@ fn bench(access: Access, fake: Fake, limits: Limits) -> Bench {
         reader: Some(Arc::<Shelf>::clone(&shelf)),
         retry: Some((Secret::new("store"), Arc::new(Lazy))),
         orders: Some((Secret::new("store"), Arc::new(Lazy))),
+        act: Some(Arc::new(Lazy)),
         status: watched,
         metrics: metrics.clone(),
         access,
@@ -536,23 +586,56 @@ async fn other_sites_pages_get_nothing() {
 #[tokio::test]
 async fn questions_become_filters() {
     let bench = loopback();
-    let path = "/v1/alerts?tenant=acme&manager=MFRGGZDFMY&since=2026-03-12T09:00:00%2B03:00&severity=high&limit=7";
+    let path = "/v1/alerts?tenant=acme&manager=MFRGGZDFMY&since=2026-03-12T09:00:00%2B03:00&severity=high&state=closed&limit=7";
     assert_eq!(bench.get(path, &[]).await.json()["alerts"][0]["manager_alias"], "MFRGGZDFMY");
     let expected = Filter {
         tenant: Some("acme".to_owned()),
         manager: Some("MFRGGZDFMY".to_owned()),
         severities: vec!["high".to_owned(), "critical".to_owned()],
         since: Some(1_773_295_200_000),
+        state: Some(actions::State::Closed),
         limit: 7,
     };
     assert_eq!(bench.shelf.asked.lock().unwrap().pop(), Some(expected));
-    for query in ["limit=0", "limit=1001", "limit=x", "severity=huge", "since=yesterday", "tennant=acme"] {
+    for query in ["limit=0", "limit=1001", "limit=x", "severity=huge", "state=lost", "since=yesterday", "tennant=acme"] {
         assert_eq!(bench.get(&format!("/v1/alerts?{query}"), &[]).await.code(), (400, "bad_query".to_owned()), "{query}");
     }
     assert_eq!(bench.get("/v1/alerts/none", &[]).await.code(), (404, "not_found".to_owned()));
     let away = bench.get("/v1/managers", &[]).await;
     assert_eq!(away.code(), (503, "away".to_owned()));
     assert!(!away.text().contains("secret host"));
+}
+
+#[tokio::test]
+async fn actions_say_who_and_come_from_our_own_pages() {
+    let bench = loopback();
+    let json = ("content-type", "application/json");
+    let path = "/v1/alerts/7a0c/actions";
+    let order =
+        |revision: u32| format!(r#"{{"action":"close","verdict":"true_positive","reason":"gone","revision":{revision},"by":"vera"}}"#);
+    let done = bench.ask("POST", path, &[json], order(1)).await;
+    assert_eq!(done.status, 200, "{}", done.text());
+    let action = &done.json()["action"];
+    assert_eq!((&action["actor"], &action["role"], &action["revision"]), (&json!("vera"), &json!("analyst"), &json!(2)));
+    let again = bench.ask("POST", path, &[json], order(1)).await;
+    assert_eq!(again.json()["action"]["id"], action["id"], "asked the same again");
+    let stale = bench.ask("POST", path, &[json], order(0)).await;
+    assert_eq!(stale.code(), (409, "stale_revision".to_owned()));
+    assert!(stale.json()["message"].as_str().unwrap().contains("revision 1"), "it says what is so now");
+    let admin = bench.ask("POST", path, &[json, ("authorization", "Bearer store")], order(1)).await;
+    assert_eq!(admin.json()["action"]["role"], "admin");
+    for (name, value) in
+        [("sec-fetch-site", "same-site"), ("sec-fetch-site", "cross-site"), ("origin", "http://evil.example"), ("origin", "null")]
+    {
+        assert_eq!(bench.ask("POST", path, &[json, (name, value)], order(1)).await.status, 403, "{name}: {value}");
+    }
+    for (name, value) in [("sec-fetch-site", "same-origin"), ("origin", "http://127.0.0.1:8687")] {
+        assert_eq!(bench.ask("POST", path, &[json, (name, value)], order(1)).await.status, 200, "{name}: {value}");
+    }
+    assert_eq!(bench.ask("POST", path, &[("content-type", "text/plain")], order(1)).await.code(), (400, "bad_body".to_owned()));
+    assert_eq!(public().ask("POST", path, &[json], order(1)).await.status, 401);
+    let reader = format!("Bearer {READER}");
+    assert_eq!(public().ask("POST", path, &[json, ("authorization", &reader)], order(1)).await.status, 200);
 }
 
 #[tokio::test]
@@ -588,7 +671,8 @@ async fn other_roles_have_other_routes() {
     let (_, status) = watch::channel(Status::default());
     let access = Access { loopback: true, ..Access::default() };
     let metrics = Metrics::new(&Registry::new(), &Labels { controls: &[], severities: &[], reasons: &[] });
-    let router = router(Parts { ingest: None, reader: None, retry: None, orders: None, status, metrics, access, limits: limits() });
+    let router =
+        router(Parts { ingest: None, reader: None, retry: None, orders: None, act: None, status, metrics, access, limits: limits() });
     let bench = Bench { router, ..parts };
     assert_eq!(bench.push(&[], "{}").await.code(), (404, "not_found".to_owned()));
     assert_eq!(bench.get("/v1/alerts", &[]).await.code(), (404, "not_found".to_owned()));
@@ -620,7 +704,7 @@ async fn answers_are_as_described() {
         status.tenants.push(TenantStatus { tenant: "acme".to_owned(), watermark: Some(Timestamp::default()), log_offset: None });
     });
     let check = async |method: &str, path: &str, route: &str, body: &str| {
-        let answer = bench.ask(method, path, &[], body.to_owned()).await;
+        let answer = bench.ask(method, path, &[("content-type", "application/json")], body.to_owned()).await;
         let operation = &document["paths"][route][method.to_lowercase()];
         let mut described = &operation["responses"][answer.status.as_str()];
         assert!(described.is_object(), "{method} {path} answers {}, which is not described", answer.status);
@@ -645,6 +729,12 @@ async fn answers_are_as_described() {
     check("GET", "/v1/alerts?limit=0", "/v1/alerts", "").await;
     check("GET", "/v1/alerts/7a0c", "/v1/alerts/{id}", "").await;
     check("GET", "/v1/alerts/none", "/v1/alerts/{id}", "").await;
+    let act = "/v1/alerts/{id}/actions";
+    check("POST", "/v1/alerts/7a0c/actions", act, r#"{"action":"close","verdict":"benign_expected","reason":"a campaign","revision":1}"#)
+        .await;
+    check("POST", "/v1/alerts/7a0c/actions", act, r#"{"action":"close","verdict":"benign_expected","revision":0}"#).await;
+    check("POST", "/v1/alerts/7a0c/actions", act, r#"{"action":"close","revision":1}"#).await;
+    check("POST", "/v1/alerts/none/actions", act, r#"{"action":"acknowledge","revision":0}"#).await;
     check("GET", "/v1/managers?tenant=acme", "/v1/managers", "").await;
     check("GET", "/v1/managers", "/v1/managers", "").await;
     check("GET", "/v1/status", "/v1/status", "").await;

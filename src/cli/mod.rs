@@ -24,6 +24,7 @@ mod replay;
 mod run;
 mod simulate;
 mod train;
+mod verdict;
 
 use std::process::ExitCode;
 
@@ -71,6 +72,8 @@ enum Command {
     DeadLetters(dead_letters::Args),
     /// Ask for quiet about a manager, team, client, control or address; list it, take it back
     Mute(mute::Args),
+    /// Say what an alert was: work, a mistake, an incident
+    Verdict(verdict::Args),
     /// Check the configuration and reference data and print what would run
     Check(check::Args),
     /// Run the embedded ClickHouse alone
@@ -105,6 +108,7 @@ pub fn main() -> ExitCode {
         Command::Push(args) => push::run(args),
         Command::DeadLetters(args) => dead_letters::run(args),
         Command::Mute(args) => mute::run(args),
+        Command::Verdict(args) => verdict::run(args),
         Command::Check(args) => check::run(args),
         Command::Clickhouse(args) => clickhouse::run(args),
         Command::Embedded(args) => embedded::run(args),

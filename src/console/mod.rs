@@ -1,13 +1,14 @@
-//! Pages for people: what runs, the newest alerts with their reasons. They work without JavaScript; managers are shown by
-//! pseudonym.
+//! Pages for people: what runs, the newest alerts with their reasons, and one alert with the buttons that answer it. They work without
+//! JavaScript; managers are shown by pseudonym.
 
+mod one;
 mod page;
 mod words;
 #[cfg(test)]
 mod tests;
 
 use axum::{
-    extract::{Query, State, rejection::QueryRejection},
+    extract::{DefaultBodyLimit, Query, State, rejection::QueryRejection},
     http::{HeaderMap, header},
     response::{Html, IntoResponse, Response},
     routing::{MethodRouter, get},
@@ -18,12 +19,13 @@ use crate::{
     api::{Api, Error, at_least},
     engine::Severity,
     ops::clock,
-    store::query::Filter,
+    store::{actions, query::Filter},
 };
 
-pub(crate) fn routes() -> [(&'static str, MethodRouter<Api>); 4] {
+pub(crate) fn routes() -> [(&'static str, MethodRouter<Api>); 5] {
     [
         ("/", get(landing)),
+        ("/alerts/{id}", get(one::show).post(one::act).layer(DefaultBodyLimit::max(1 << 16))),
         ("/assets/filin.css", get(async || asset("text/css; charset=utf-8", include_str!("assets/filin.css")))),
         ("/assets/filin.js", get(async || asset("text/javascript; charset=utf-8", include_str!("assets/filin.js")))),
         ("/assets/filin.svg", get(async || asset("image/svg+xml", include_str!("assets/filin.svg")))),
@@ -45,19 +47,26 @@ struct Asked {
     tenant: Option<String>,
     manager: Option<String>,
     severity: Option<Severity>,
+    state: Option<actions::State>,
+}
+
+/// The language that was chosen, else the one that the browser prefers.
+fn language(headers: &HeaderMap, chosen: Option<words::Lang>) -> words::Lang {
+    let accepted = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    chosen.unwrap_or_else(|| words::Lang::from_header(accepted))
 }
 
 async fn landing(State(api): State<Api>, headers: HeaderMap, asked: Result<Query<Asked>, QueryRejection>) -> Result<Response, Error> {
     // A link that somebody shortened or typed shows the page, not an error.
     let asked = asked.map(|Query(asked)| asked).unwrap_or_default();
-    let accepted = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let lang = asked.lang.unwrap_or_else(|| words::Lang::from_header(accepted));
+    let lang = language(&headers, asked.lang);
     let reader = api.reader(&headers)?;
     let filter = Filter {
         tenant: asked.tenant.clone().filter(|t| !t.is_empty()),
         manager: asked.manager.clone().filter(|m| !m.is_empty()),
         severities: asked.severity.map(at_least).unwrap_or_default(),
         since: None,
+        state: asked.state,
         limit: SHOWN,
     };
     let status = api.status.borrow().clone();

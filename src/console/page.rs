@@ -12,7 +12,13 @@ use crate::{
     api::{Alert, Counts, Status},
     engine::{Severity, SubjectKind},
     event::Timestamp,
+    store::actions,
 };
+
+/// A severity, coloured.
+pub(super) fn chip(lang: Lang, severity: Severity) -> Markup {
+    html! { span.chip data-severity=(severity.as_str()) { (lang.severity(severity)) } }
+}
 
 /// All that the page shows.
 pub(super) struct Page {
@@ -144,6 +150,15 @@ impl Page {
                         a.remove href=(self.link(self.asked.severity, None)) { (t("only", "только")) " " b { (manager) } " ✕" span.hidden { (t("show everybody", "показать всех")) } }
                     }
                 }
+                nav.filter aria-label=(t("State", "Состояние")) {
+                    a href=(self.state_link(None)) aria-current=[self.asked.state.is_none().then_some("true")] { (t("all states", "любое состояние")) }
+                    @for (state, name) in [
+                        (actions::State::Open, t("open", "открытые")), (actions::State::Acknowledged, t("acknowledged", "в работе")),
+                        (actions::State::Closed, t("closed", "закрытые")),
+                    ] {
+                        a href=(self.state_link(Some(state))) aria-current=[(self.asked.state == Some(state)).then_some("true")] { (name) }
+                    }
+                }
                 @match &self.stored {
                     Some((alerts, _)) if !alerts.is_empty() => ol.alerts { @for alert in alerts { li { (self.alert(alert)) } } },
                     Some(_) => (self.nothing()),
@@ -172,6 +187,7 @@ impl Page {
             article.alert data-severity=(a.severity.as_str()) {
                 p.meta {
                     (self.chip(a.severity)) " "
+                    (super::one::state(self.lang, alert)) " "
                     (self.subject(alert))
                     @if let Some(team) = &a.team { " " span.team { (team) } }
                     span.when { time datetime=(a.time) { (minute(a.time)) } }
@@ -199,6 +215,7 @@ impl Page {
                     @for control in &a.controls { " " code { (control) } }
                     @if a.late { " " span.pill { (t("late", "с опозданием")) } }
                     @if a.lookback { " " span.pill { (t("look-back", "за прошлое")) } }
+                    " " a href={ "/alerts/" (a.alert_id) "?lang=" (self.lang.tag()) } { (t("answer", "ответить")) }
                     " " a href={ "/v1/alerts/" (a.alert_id) } { (t("all versions", "все версии")) " " span.hidden { (a.alert_id) } }
                 }
             }
@@ -221,7 +238,7 @@ impl Page {
     }
 
     fn chip(&self, severity: Severity) -> Markup {
-        html! { span.chip data-severity=(severity.as_str()) { (self.lang.severity(severity)) } }
+        chip(self.lang, severity)
     }
 
     fn tables(&self) -> Markup {
@@ -286,14 +303,24 @@ impl Page {
         self.query(self.lang, severity, manager)
     }
 
+    fn state_link(&self, state: Option<actions::State>) -> String {
+        self.address(self.lang, self.asked.severity, self.asked.manager.as_deref(), state)
+    }
+
     /// The address of this page in a language, with these filters.
     fn query(&self, lang: Lang, severity: Option<Severity>, manager: Option<&str>) -> String {
+        self.address(lang, severity, manager, self.asked.state)
+    }
+
+    fn address(&self, lang: Lang, severity: Option<Severity>, manager: Option<&str>, state: Option<actions::State>) -> String {
         let mut query = form_urlencoded::Serializer::for_suffix("/?".to_owned(), 2);
         // The language stays in links only where it was chosen.
         if self.asked.lang.is_some() || lang != self.lang {
             query.append_pair("lang", lang.tag());
         }
-        for (key, value) in [("severity", severity.map(Severity::as_str)), ("manager", manager), ("tenant", self.asked.tenant.as_deref())] {
+        let severity = severity.map(Severity::as_str);
+        let (state, tenant) = (state.map(actions::State::as_str), self.asked.tenant.as_deref());
+        for (key, value) in [("severity", severity), ("state", state), ("manager", manager), ("tenant", tenant)] {
             if let Some(value) = value.filter(|v| !v.is_empty()) {
                 query.append_pair(key, value);
             }

@@ -60,3 +60,37 @@ async fn hostile_filters_are_only_text() {
     let html = page(&loopback(), "/?manager=%22%3E%3Cscript%3Ealert(1)%3C/script%3E&tenant=%27", "en").await;
     assert!(!html.contains("<script>alert"), "{html}");
 }
+
+#[tokio::test]
+async fn an_alert_is_answered_by_plain_buttons() {
+    let bench = loopback();
+    let path = "/alerts/7a0c1a3e-3f6e-5b68-9a65-1f1d1b9a1c01";
+    let html = page(&bench, path, "en").await;
+    for text in [
+        "That was work",
+        "That was not work",
+        "False alarm",
+        "value=\"close/benign_expected\"",
+        "name=\"revision\" value=\"1\"",
+        "method=\"post\"",
+    ] {
+        assert!(html.contains(text), "{text} is missing");
+    }
+    assert!(html.contains("vera &lt;i&gt;") && html.contains("asked her &lt;script&gt;") && !html.contains("<script"), "{html}");
+    assert!(!html.contains("u-17") && !html.contains(" style=") && !html.contains(" onclick="));
+    assert!(page(&bench, path, "ru").await.contains("Это была работа"));
+    assert_eq!(bench.get("/alerts/none", &[]).await.status, 404);
+    let list = page(&bench, "/?state=open", "en").await;
+    assert!(list.contains(&format!("href=\"{path}?lang=en\"")) && list.contains("href=\"/?state=closed\""));
+
+    let form = ("content-type", "application/x-www-form-urlencoded");
+    let ours = ("sec-fetch-site", "same-origin");
+    let good = "do=close%2Fbenign_expected&revision=1&text=a+campaign&lang=ru";
+    let done = bench.ask("POST", path, &[form, ours], good).await;
+    assert_eq!((done.status.as_u16(), done.headers["location"].to_str().ok()), (303, Some(&*format!("{path}?lang=ru"))));
+    assert_eq!(bench.ask("POST", path, &[form, ours], "do=reopen&revision=0").await.status, 409, "somebody was faster");
+    assert_eq!(bench.ask("POST", path, &[form, ("sec-fetch-site", "same-site")], good).await.status, 403);
+    assert_eq!(bench.ask("POST", path, &[form, ("origin", "https://evil.example")], good).await.status, 403);
+    assert_eq!(bench.ask("POST", path, &[form, ours], "do=burn").await.status, 400);
+    assert_eq!(bench.ask("POST", path, &[("content-type", "application/json"), ours], good).await.status, 415);
+}

@@ -118,6 +118,8 @@ impl Tenant {
                 bits: lone.bits(),
                 records: 0,
                 clients: 0,
+                linked: None,
+                verdict: None,
             };
             let manager = lone.person.map_or("", |(id, _)| id);
             let team = lone.person.map_or("", |(_, p)| &p.post.team);

@@ -160,6 +160,8 @@ impl Found<'_> {
             bits: claim.bits,
             records: claim.records,
             clients: claim.clients,
+            linked: None,
+            verdict: None,
         };
         let mut version = self.version(&case, &episode, true, facts);
         version.event_ids.truncate(near::EVENTS);
@@ -182,7 +184,7 @@ impl Found<'_> {
             team: known(&day.post.team),
             role: known(&day.post.role),
             notify,
-            linked: Vec::new(),
+            linked: episode.linked.iter().cloned().collect(),
             late: day.closed,
             lookback: false,
             time: event.time,
@@ -438,7 +440,7 @@ impl Lone<'_> {
             team: self.person.and_then(|(_, p)| known(&p.post.team)),
             role: self.person.and_then(|(_, p)| known(&p.post.role)),
             notify,
-            linked: Vec::new(),
+            linked: episode.linked.iter().cloned().collect(),
             late,
             lookback: false,
             time: self.time,

@@ -150,8 +150,8 @@ pub(super) fn date(local_ms: i64) -> Date {
     Date(i32::try_from(local_ms.div_euclid(DAY_MS)).expect("four-digit years"))
 }
 
-/// The manager-day of a wall clock.
-pub(super) fn manager_day(local_ms: i64) -> Date {
+/// The manager-day of a wall clock, milliseconds since 1970-01-01T00:00 local.
+pub fn manager_day(local_ms: i64) -> Date {
     date(local_ms - i64::from(CUT_HOUR) * HOUR_MS)
 }
 

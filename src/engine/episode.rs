@@ -1,6 +1,6 @@
-//! Episodes: one alert per manager for a while, growing by versions (DETECTION.md §10).
+//! Episodes: one alert per manager for a while, growing by versions (DETECTION.md §10), until somebody answers it.
 
-use super::{Severity, manager::Episode};
+use super::{Severity, VerdictKind, manager::Episode};
 use crate::event::{Date, HOUR_MS};
 
 /// An alert grows for so long from its opening, and at least to the end of its date.
@@ -24,6 +24,9 @@ pub(super) struct Claim {
 impl Claim {
     /// Opens an episode, or adds a version to the newest one that was opened on its date or in whose span it lies. Returns the
     /// episode when there is something to tell, and whether somebody is to be told at once. `end`: of the date.
+    ///
+    /// One that was answered takes nothing more: what would have been told in it opens another, linked to it, and what would not
+    /// have been stays quiet, so that an answer is not asked for again by the next click of the same day.
     pub(super) fn file(
         &self,
         episodes: &mut Vec<Episode>,
@@ -33,7 +36,12 @@ impl Claim {
         if self.bits == 0 {
             return None;
         }
-        let at = episodes.iter().rposition(|e| e.takes(self.date, self.time)).unwrap_or_else(|| {
+        let known = episodes.iter().rposition(|e| e.takes(self.date, self.time));
+        if known.map(|i| &episodes[i]).is_some_and(|e| e.verdict.is_some() && self.severity <= e.severity && !self.adds_to(e)) {
+            return None;
+        }
+        let at = known.filter(|i| episodes[*i].verdict.is_none()).unwrap_or_else(|| {
+            let linked = answered(episodes);
             episodes.push(Episode {
                 date: self.date,
                 from: self.time,
@@ -45,6 +53,8 @@ impl Claim {
                 bits: 0,
                 records: 0,
                 clients: 0,
+                linked,
+                verdict: None,
             });
             episodes.len() - 1
         });
@@ -66,6 +76,11 @@ impl Claim {
 
     /// Whether an alert may still grow by an event of a date and time.
     pub(super) fn is_open(episodes: &[Episode], date: Date, time: i64) -> bool {
+        episodes.iter().any(|e| e.verdict.is_none() && e.takes(date, time))
+    }
+
+    /// Whether an event of a date and time belongs to an alert, answered or not.
+    pub(super) fn is_known(episodes: &[Episode], date: Date, time: i64) -> bool {
         episodes.iter().any(|e| e.takes(date, time))
     }
 
@@ -77,6 +92,21 @@ impl Claim {
             || grew(episode.records, self.records)
             || grew(episode.clients, self.clients)
             || self.controls.iter().any(|c| !episode.controls.iter().any(|known| known == c))
+    }
+}
+
+/// The newest answered alert after which none was opened yet.
+fn answered(episodes: &[Episode]) -> Option<String> {
+    let newest = episodes.iter().rev().find(|e| e.verdict.is_some())?;
+    let is_followed = episodes.iter().any(|e| e.linked.as_ref() == Some(&newest.alert_id));
+    (!is_followed).then(|| newest.alert_id.clone())
+}
+
+/// Writes down what a person said of an alert. False: the same was said before.
+pub(super) fn answer(episodes: &mut [Episode], alert_id: &str, verdict: VerdictKind) -> bool {
+    match episodes.iter_mut().find(|e| e.alert_id == alert_id) {
+        Some(episode) => episode.verdict.replace(verdict) != Some(verdict),
+        None => true,
     }
 }
 
@@ -107,6 +137,28 @@ mod tests {
             "of several the newest of its date or span: here, by its date, the second"
         );
         assert_eq!(episodes[0].controls, ["a", "x"]);
+    }
+
+    #[test]
+    fn an_answered_episode_is_followed_by_another() {
+        use Severity::{High, Medium};
+        let mut episodes = Vec::new();
+        let file = |episodes: &mut Vec<Episode>, c: Claim, id: &str| {
+            let (e, notify) = c.file(episodes, || 29 * HOUR_MS, || id.to_owned())?;
+            Some((e.alert_id, e.version, e.linked, notify))
+        };
+        let told = |id: &str, version, linked: Option<&str>, notify| Some((id.to_owned(), version, linked.map(str::to_owned), notify));
+        assert_eq!(file(&mut episodes, claim(0, 10, Medium, 1000, &["x"]), "a"), told("a", 1, None, true));
+        assert!(answer(&mut episodes, "a", VerdictKind::BenignExpected));
+        assert!(!answer(&mut episodes, "a", VerdictKind::BenignExpected), "said twice");
+        assert!(answer(&mut episodes, "gone", VerdictKind::Unknown), "who knows");
+        assert!(!Claim::is_open(&episodes, Date(0), 11 * HOUR_MS) && Claim::is_known(&episodes, Date(0), 11 * HOUR_MS));
+        assert_eq!(file(&mut episodes, claim(0, 11, Medium, 1249, &["x"]), "b"), None, "answered already");
+        assert_eq!(file(&mut episodes, claim(0, 11, Medium, 1250, &["x"]), "b"), told("b", 1, Some("a"), true));
+        assert_eq!(file(&mut episodes, claim(0, 12, High, 1250, &["x"]), "c"), told("b", 2, Some("a"), true));
+        assert!(answer(&mut episodes, "b", VerdictKind::TruePositive));
+        assert_eq!(file(&mut episodes, claim(3, 90, Medium, 900, &["x"]), "d"), told("d", 1, Some("b"), true), "the next, whenever");
+        assert_eq!(file(&mut episodes, claim(6, 160, Medium, 900, &["x"]), "e"), told("e", 1, None, true), "only the next");
     }
 
     #[test]

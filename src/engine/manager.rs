@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Severity,
+    Severity, VerdictKind,
     baseline::{
         drift, hours, hurdle,
         novelty::{self, ATTRIBUTES},
@@ -92,6 +92,10 @@ pub(super) struct Episode {
     pub(super) bits: u64,
     pub(super) records: u64,
     pub(super) clients: u64,
+    /// The answered alert that it comes after.
+    pub(super) linked: Option<String>,
+    /// What a person said of it: it does not grow any more.
+    pub(super) verdict: Option<VerdictKind>,
 }
 
 /// A day maximum in the calibration set of a class.

@@ -219,13 +219,13 @@ impl Policy {
     }
 }
 
-/// What a person said about an alert.
+/// What a person said about an alert. It ends the alert: what is found later opens another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Verdict {
     /// The alert.
     pub alert_id: String,
-    /// Whom it was about.
+    /// Whom it was about; empty: nobody in particular.
     pub manager: String,
     /// The manager-days on which it has versions.
     pub days: Vec<Date>,
@@ -281,6 +281,10 @@ words! {
         BenignExpected = "benign_expected",
         /// It should not have alerted.
         FalsePositive = "false_positive",
+        /// Another alert is about the same.
+        Duplicate = "duplicate",
+        /// Nobody could say.
+        Unknown = "unknown",
     }
 }
 

@@ -249,6 +249,49 @@ fn an_export_beyond_all_habit_is_told_with_reasons() {
 }
 
 #[test]
+fn an_answer_ends_an_alert_and_the_next_one_is_linked() {
+    let mut told = Told::new(&["anna", "boris", "vera"]);
+    for day in 0..30 {
+        for id in ["anna", "boris", "vera"] {
+            told.event(id, &day_time(day, 10), Action::Export, |e| e.event.records = Some(40 + day as u64 % 9));
+        }
+    }
+    let export = |told: &mut Told, hour: i64, records: u64| {
+        let effects = told.event("vera", &day_time(30, hour), Action::Export, |e| e.event.records = Some(records));
+        alerts(&effects).into_iter().cloned().collect::<Vec<_>>()
+    };
+    let answer = |alert: &AlertVersion, verdict| {
+        let (alert_id, manager) = (alert.alert_id.clone(), "vera".to_owned());
+        Record::Verdict(Verdict {
+            alert_id,
+            manager,
+            days: vec![date(30)],
+            verdict,
+            drip: Vec::new(),
+            at: alert.time,
+            by: "boss".to_owned(),
+        })
+    };
+    let first = export(&mut told, 10, 20_000).remove(0);
+    assert!(first.linked.is_empty() && first.version == 1);
+    let again = export(&mut told, 11, 10_000).remove(0);
+    assert_eq!((&again.alert_id, again.version), (&first.alert_id, 2), "without an answer it grows");
+    assert!(told.tell(answer(&first, VerdictKind::BenignExpected)).is_empty());
+    // The state of a restart answers as the one that went on, byte for byte.
+    let managers = told.tenant.managers().into_iter().map(|id| (id.clone(), told.tenant.manager_snapshot(&id))).collect::<Vec<_>>();
+    let mut restored = Told { tenant: Tenant::restore(&told.tenant.snapshot(), managers).expect("it was saved here"), n: told.n };
+    for told in [&mut told, &mut restored] {
+        assert!(alerts(&told.event("vera", &day_time(30, 12), Action::View, |_| {})).is_empty(), "the same day, and nothing new");
+        let next = export(told, 13, 60_000).remove(0);
+        assert_eq!((next.version, &next.linked, next.notify), (1, &vec![first.alert_id.clone()], true));
+        assert_ne!(next.alert_id, first.alert_id);
+        let grown = export(told, 14, 200_000).remove(0);
+        assert_eq!((&grown.alert_id, grown.version, &grown.linked), (&next.alert_id, 2, &next.linked));
+    }
+    assert_eq!(told.tenant.manager_snapshot("vera"), restored.tenant.manager_snapshot("vera"));
+}
+
+#[test]
 fn verdicts_reach_the_calibration_and_the_drift() {
     let mut told = Told::new(&["anna", "boris"]);
     told.work("anna", 0..40, 20);

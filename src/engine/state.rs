@@ -15,7 +15,7 @@ use super::{
 use crate::event::{Date, Timestamp};
 
 /// Version of the snapshots.
-const VERSION: u8 = 5;
+const VERSION: u8 = 6;
 
 /// A snapshot cannot be read.
 #[derive(Debug, thiserror::Error)]

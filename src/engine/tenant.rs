@@ -15,7 +15,7 @@ use super::{
     control::endpoint_risk,
     day::Day,
     detector::{DRIFTS, FAMILIES, SHARE},
-    episode::Claim,
+    episode::{self, Claim},
     explain::Family,
     features::DayFeatures,
     manager::{Baseline, Manager},
@@ -230,9 +230,14 @@ impl Tenant {
         };
     }
 
-    /// An incident leaves the calibration set; expected work stops its drift.
+    /// An answer ends the alert. An incident leaves the calibration set; expected work stops its drift.
     fn hear(&mut self, verdict: &Verdict) {
+        self.shared.watch.waves.answer(&verdict.alert_id, verdict.verdict);
         let Some(n) = self.roster.find(&verdict.manager) else { return };
+        // Whoever asks again after a failure may write the same record twice.
+        if !episode::answer(&mut self.roster.change(n).episodes, &verdict.alert_id, verdict.verdict) {
+            return;
+        }
         match verdict.verdict {
             VerdictKind::TruePositive => {
                 for date in &verdict.days {
@@ -247,7 +252,7 @@ impl Tenant {
                     self.roster.change(n).base.drift.reset(j);
                 }
             }
-            VerdictKind::FalsePositive => {}
+            VerdictKind::FalsePositive | VerdictKind::Duplicate | VerdictKind::Unknown => {}
         }
     }
 
@@ -343,7 +348,8 @@ impl Tenant {
         let opened = || Claim::is_open(episodes, day.date, now.event.time.millis());
         let Some(severity) = severity.or_else(|| floor.filter(|_| opened())).map(|s| Some(s).max(floor).unwrap_or(s)) else {
             // One nat more, as from notice on, would have made an alert of it.
-            let would = score::severity(behaviour + 1.0, &class.theta).filter(|_| behaviour > 0.0 && !day.closed && !opened());
+            let known = || Claim::is_known(episodes, day.date, now.event.time.millis());
+            let would = score::severity(behaviour + 1.0, &class.theta).filter(|_| behaviour > 0.0 && !day.closed && !known());
             if let Some(severity) = would.filter(|_| nears.wants(day.date, score::millibits(score + 1.0))) {
                 let facts = found.facts(&self.calendar, &Firm { teams, windows, week, terms: &self.terms });
                 nears.keep(day.date, &found.near(score + 1.0, severity, &facts));

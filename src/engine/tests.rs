@@ -72,7 +72,7 @@ fn verdict(who: u8, what: u8, t: Timestamp) -> Verdict {
         alert_id: String::new(),
         manager: PEOPLE[usize::from(who)].to_owned(),
         days: (0..3).map(|back| Date(i32::try_from(t.millis() / DAY_MS).expect("a date") - back)).collect(),
-        verdict: VerdictKind::ALL[usize::from(what) % 3],
+        verdict: VerdictKind::ALL[usize::from(what) % VerdictKind::ALL.len()],
         drip: vec!["c_rec".to_owned(), "nonsense".to_owned()],
         at: t,
         by: "vera".to_owned(),

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    VerdictKind,
     control::Asked,
+    episode,
     manager::Episode,
     math::number,
     memory::short,
@@ -171,6 +173,13 @@ impl Waves {
         let network = spot?.network.as_ref()?;
         let accounts = number(self.0.get(&network.bytes())?.accounts(event.time.millis(), asked.terms.limits.spray_ms));
         (accounts >= asked.terms.limits.accounts).then_some(accounts)
+    }
+
+    /// A person answered an alert about an address.
+    pub(super) fn answer(&mut self, alert_id: &str, verdict: VerdictKind) {
+        for wave in self.0.values_mut() {
+            episode::answer(&mut wave.episodes, alert_id, verdict);
+        }
     }
 
     /// Forgets waves that can have no effect any more.

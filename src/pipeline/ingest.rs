@@ -9,9 +9,9 @@ use std::{
 };
 
 use crate::{
-    directory::{self, Calendar, Client, Directory, Order, Row as _, User},
-    engine::{Policy, Record, prior::Prior},
-    event::{Enriched, Event, Origin},
+    directory::{self, Calendar, Client, Directory, Order, Row as _, User, Zone},
+    engine::{Policy, Record, manager_day, prior::Prior},
+    event::{Date, Enriched, Event, Origin, Timestamp},
     log::{self, Appender, Entry},
     ops::{
         clock,
@@ -220,6 +220,16 @@ impl Ingestor {
     pub async fn order(&self, tenant: &str, record: Record) -> Result<(), Error> {
         self.introduce(tenant).await?;
         self.note(tenant, record).await
+    }
+
+    /// The manager-day of an instant: in the person's zone as of then, else in the tenant's.
+    pub fn day(&self, tenant: &str, manager: &str, at: Timestamp) -> Date {
+        let tenants = self.0.tenants.read().expect("no holder panics");
+        let known = tenants.get(tenant);
+        let own = known.and_then(|k| k.directory.users().at(manager, at)).and_then(|u| u.time_zone.as_deref());
+        let names = own.into_iter().chain(known.map(|k| k.policy.zone.as_str()));
+        let zone = names.into_iter().find_map(|name| Zone::get(name).ok()).unwrap_or(Zone::UTC);
+        manager_day(zone.local_ms(at))
     }
 
     /// What the configuration says from here on; returns the tenants whose policy is another now.

@@ -1,5 +1,6 @@
 //! Wires sources, log, engine and store: tasks, offsets, backpressure.
 
+pub mod answers;
 pub mod canary;
 pub mod demo;
 #[cfg(feature = "kafka")]

@@ -6,6 +6,7 @@ use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    answers::Answers,
     canary, demo,
     ingest::{self, Ingestor, Policies, Rows},
     intake::{Intake, Now},
@@ -142,6 +143,7 @@ pub async fn run(
             (opened.password.clone(), Arc::new(letters) as Arc<dyn api::Retry>)
         }),
         orders: has(Role::Normalise).then(|| (opened.password.clone(), Arc::new(orders.clone()) as Arc<dyn api::Obey>)),
+        act: has(Role::Web).then(|| Arc::new(Answers::new(ingestor.clone(), client.clone())) as Arc<dyn api::Act>),
         reader: has(Role::Web).then(|| Arc::new(Stored::new(client.clone())) as Arc<dyn api::Reader>),
         status: watch.clone(),
         metrics: metrics.clone(),

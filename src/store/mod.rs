@@ -1,5 +1,6 @@
 //! ClickHouse: rows, inserts, queries, migrations. One implementation, over HTTP, whether the server is embedded or not.
 
+pub mod actions;
 pub mod alias;
 pub mod canaries;
 pub mod dead;

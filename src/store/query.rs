@@ -1,6 +1,6 @@
 //! What pages and the command line ask.
 
-use super::{Error, rows::AlertRow};
+use super::{Error, actions::State, rows::AlertRow};
 
 /// Which alerts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub struct Filter {
     pub severities: Vec<String>,
     /// Newer than this, milliseconds since 1970.
     pub since: Option<i64>,
+    /// That are so far.
+    pub state: Option<State>,
     /// At most so many.
     pub limit: u32,
 }
@@ -35,6 +37,12 @@ pub async fn alerts(client: &clickhouse::Client, filter: &Filter) -> Result<Vec<
     if filter.since.is_some() {
         conditions.push("time >= fromUnixTimestamp64Milli(?)");
     }
+    // Whoever was never touched has no row there.
+    conditions.extend(filter.state.map(|state| match state {
+        State::Open => "alert_id NOT IN (SELECT alert_id FROM alert_states WHERE state != 'open')",
+        State::Acknowledged => "alert_id IN (SELECT alert_id FROM alert_states WHERE state = 'acknowledged')",
+        State::Closed => "alert_id IN (SELECT alert_id FROM alert_states WHERE state = 'closed')",
+    }));
     let sql = format!("SELECT ?fields FROM alerts_latest WHERE {} ORDER BY time DESC, alert_id LIMIT ?", conditions.join(" AND "));
     let client = super::unchecked(client);
     let mut query = client.query(&sql);

@@ -1,6 +1,7 @@
 //! Integration tests: one binary, a module per area.
 
 mod adapters;
+mod answers;
 mod api;
 mod canaries;
 mod coverage;

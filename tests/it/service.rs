@@ -118,6 +118,12 @@ impl Service {
         request(&self.console, method, path, body)
     }
 
+    /// Posts JSON; the answer is JSON.
+    pub(crate) fn json(&self, path: &str, body: &serde_json::Value) -> (u16, serde_json::Value) {
+        let (status, text) = request_of(&self.console, "POST", path, "application/json", body.to_string().as_bytes());
+        (status, serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}")))
+    }
+
     /// Asks ClickHouse as its reader.
     pub(crate) fn ask(&self, sql: &str) -> String {
         let host = self.clickhouse.trim_start_matches("http://");
@@ -172,10 +178,14 @@ impl Drop for Service {
 }
 
 pub(crate) fn request(host: &str, method: &str, path: &str, body: &[u8]) -> (u16, String) {
+    request_of(host, method, path, "application/x-ndjson", body)
+}
+
+fn request_of(host: &str, method: &str, path: &str, kind: &str, body: &[u8]) -> (u16, String) {
     let mut stream = TcpStream::connect(host).unwrap_or_else(|e| panic!("{host}: {e}"));
     stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a socket");
     let head = format!(
-        "{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Type: application/x-ndjson\r\nContent-Length: {}\r\n\r\n",
+        "{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n",
         body.len()
     );
     stream.write_all(head.as_bytes()).expect("sent");

@@ -63,6 +63,7 @@ async fn bench(limits: Limits) -> Bench {
         reader: None,
         retry: None,
         orders: None,
+        act: None,
         status,
         metrics,
         access,

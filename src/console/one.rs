@@ -1,0 +1,229 @@
+//! One alert: its reasons, what people did about it, and the buttons that answer it. Plain forms; each says which revision it was made for.
+
+use axum::{
+    body::Bytes,
+    extract::{Path, Query, State, rejection::QueryRejection},
+    http::{HeaderMap, StatusCode, header},
+    response::{Html, IntoResponse, Response},
+};
+use maud::{DOCTYPE, Markup, html};
+use serde::Deserialize;
+
+use super::{
+    language,
+    page::chip,
+    words::{Lang, minute},
+};
+use crate::{
+    api::{ActionOrder, Alert, Api, Error, perform},
+    engine::VerdictKind,
+    event::Timestamp,
+    store::actions::{self, ActionKind, ActionRow},
+};
+
+/// What a page of an alert was asked for.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Asked {
+    lang: Option<Lang>,
+}
+
+pub(super) async fn show(
+    State(api): State<Api>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+    asked: Result<Query<Asked>, QueryRejection>,
+) -> Result<Response, Error> {
+    let asked = asked.map(|Query(asked)| asked).unwrap_or_default();
+    let lang = language(&headers, asked.lang);
+    let reader = api.reader(&headers)?;
+    let (versions, done) = tokio::try_join!(reader.versions(id.clone()), reader.actions(id))?;
+    let alert = versions.last().ok_or(Error::NotFound("there is no such alert"))?;
+    let language = (header::CONTENT_LANGUAGE, lang.tag());
+    Ok(([language, (header::VARY, "accept-language")], Html(page(lang, alert, &done).into_string())).into_response())
+}
+
+pub(super) async fn act(State(api): State<Api>, headers: HeaderMap, Path(id): Path<String>, body: Bytes) -> Result<Response, Error> {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    if !kind.starts_with("application/x-www-form-urlencoded") {
+        return Err(Error::Unsupported("a form is read here: programs post JSON to /v1/alerts/{id}/actions".to_owned()));
+    }
+    let (order, lang) = order(&body).map_err(|message| Error::BadRequest { code: "bad_action", message })?;
+    perform(&api, &headers, id.clone(), order).await?;
+    // Letters, digits and dashes only, or there would be no such alert.
+    let place = format!("/alerts/{id}{}", lang.map_or("", |l| if l == Lang::Ru { "?lang=ru" } else { "?lang=en" }));
+    Ok((StatusCode::SEE_OTHER, [(header::LOCATION, place)]).into_response())
+}
+
+/// The order of a form. A button says all of what it does: `close/benign_expected`.
+fn order(body: &[u8]) -> Result<(ActionOrder, Option<Lang>), String> {
+    let mut order =
+        ActionOrder { action: ActionKind::Comment, verdict: None, reason: None, comment: None, assignee: None, revision: 0, by: None };
+    let (mut lang, mut text, mut said) = (None, None, false);
+    for (key, value) in form_urlencoded::parse(body) {
+        match &*key {
+            "do" => {
+                let (action, verdict) = value.split_once('/').map_or((&*value, None), |(a, v)| (a, Some(v)));
+                order.action = ActionKind::from_word(action).ok_or("the form says nothing that can be done")?;
+                order.verdict = verdict.map(|v| VerdictKind::from_word(v).ok_or("there is no such verdict")).transpose()?;
+                said = true;
+            }
+            "revision" => order.revision = value.parse().map_err(|_| "the revision is no number")?,
+            "text" => text = Some(value.trim().to_owned()).filter(|t| !t.is_empty()),
+            "by" => order.by = Some(value.trim().to_owned()).filter(|t| !t.is_empty()),
+            "lang" => lang = if value == "ru" { Some(Lang::Ru) } else { Some(Lang::En) },
+            _ => {}
+        }
+    }
+    match order.action {
+        _ if !said => Err("the form says nothing that can be done".to_owned()),
+        ActionKind::Comment => Ok((ActionOrder { comment: text, ..order }, lang)),
+        _ => Ok((ActionOrder { reason: text, ..order }, lang)),
+    }
+}
+
+fn page(lang: Lang, alert: &Alert, done: &[ActionRow]) -> Markup {
+    let (t, a) = (|en, ru| lang.pick(en, ru), &alert.version);
+    html! {
+        (DOCTYPE)
+        html lang=(lang.tag()) {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { "Filin · " (alert.manager_alias) }
+                link rel="icon" type="image/svg+xml" href="/assets/filin.svg";
+                link rel="stylesheet" href="/assets/filin.css";
+            }
+            body {
+                header.top {
+                    a.brand href={ "/?lang=" (lang.tag()) } { img src="/assets/filin.svg" alt="" width="32" height="32"; span { "Filin" } }
+                    p.lead { a href={ "/?lang=" (lang.tag()) } { (t("All alerts", "Все оповещения")) } }
+                    div.controls { nav aria-label=(t("Language", "Язык")) {
+                        @for other in [Lang::En, Lang::Ru] {
+                            a href={ "/alerts/" (a.alert_id) "?lang=" (other.tag()) } lang=(other.tag()) hreflang=(other.tag())
+                                aria-current=[(other == lang).then_some("true")] { (other.pick("English", "Русский")) }
+                        }
+                    } }
+                }
+                main {
+                    article.alert data-severity=(a.severity.as_str()) {
+                        p.meta {
+                            (chip(lang, a.severity)) " " (state(lang, alert)) " " span.who { (alert.manager_alias) }
+                            @if let Some(team) = &a.team { " " span.team { (team) } }
+                            span.when { time datetime=(a.time) { (minute(a.time)) } }
+                        }
+                        h1 { (lang.text(&a.summary)) }
+                        ul.reasons { @for s in a.contributions.iter().filter_map(|c| c.sentence.as_ref()) { li { (lang.text(s)) } } }
+                        p.meta {
+                            (t("score", "балл")) " " b { (format!("{:.1}", a.score)) }
+                            " · " (t("records", "записей")) " " (lang.number(a.records))
+                            " · " (t("clients", "клиентов")) " " (lang.number(a.clients))
+                            @for control in &a.controls { " " code { (control) } }
+                            " " a href={ "/v1/alerts/" (a.alert_id) } { (t("all versions", "все версии")) }
+                        }
+                        @for before in &a.linked {
+                            p.meta { a href={ "/alerts/" (before) "?lang=" (lang.tag()) } { (t("Comes after an answered alert", "Следует за закрытым оповещением")) } }
+                        }
+                    }
+                    (form(lang, alert))
+                    (history(lang, done))
+                }
+            }
+        }
+    }
+}
+
+/// How far an alert is, in a word.
+pub(super) fn state(lang: Lang, alert: &Alert) -> Markup {
+    let t = |en, ru| lang.pick(en, ru);
+    let word = match alert.standing.state {
+        actions::State::Open => t("open", "открыто"),
+        actions::State::Acknowledged => t("acknowledged", "в работе"),
+        actions::State::Closed => t("closed", "закрыто"),
+    };
+    html! { span.pill { (word) @if let Some(v) = alert.standing.verdict { ": " (verdict(lang, v)) } } }
+}
+
+fn verdict(lang: Lang, verdict: VerdictKind) -> &'static str {
+    match verdict {
+        VerdictKind::TruePositive => lang.pick("that was not work", "это была не работа"),
+        VerdictKind::BenignExpected => lang.pick("that was work", "это была работа"),
+        VerdictKind::FalsePositive => lang.pick("false alarm", "ложная тревога"),
+        VerdictKind::Duplicate => lang.pick("duplicate", "повтор"),
+        VerdictKind::Unknown => lang.pick("unknown", "неизвестно"),
+    }
+}
+
+fn form(lang: Lang, alert: &Alert) -> Markup {
+    let t = |en, ru| lang.pick(en, ru);
+    let button = |what: &str, text: &str| html! { button type="submit" name="do" value=(what) { (text) } " " };
+    html! {
+        section aria-labelledby="answer" {
+            h2 #answer { (t("Your answer", "Ваш ответ")) }
+            form.answer method="post" action={ "/alerts/" (alert.version.alert_id) } {
+                input type="hidden" name="revision" value=(alert.standing.revision);
+                input type="hidden" name="lang" value=(lang.tag());
+                p { label { (t("Your name", "Ваше имя")) " " input type="text" name="by" maxlength="200" autocomplete="name"; } }
+                p { label { (t("Reason or comment", "Причина или комментарий")) br; textarea name="text" rows="3" maxlength="2000" {} } }
+                p {
+                    @if alert.standing.state == actions::State::Closed {
+                        (button("reopen", t("Reopen", "Открыть снова")))
+                    } @else {
+                        @if alert.standing.state == actions::State::Open { (button("acknowledge", t("I am looking at it", "Разбираюсь"))) }
+                        (button("close/benign_expected", t("That was work", "Это была работа")))
+                        (button("close/true_positive", t("That was not work", "Это была не работа")))
+                        (button("close/false_positive", t("False alarm", "Ложная тревога")))
+                        (button("close/unknown", t("I cannot say", "Не могу сказать")))
+                    }
+                    (button("comment", t("Only comment", "Только комментарий")))
+                }
+            }
+        }
+    }
+}
+
+fn history(lang: Lang, done: &[ActionRow]) -> Markup {
+    let t = |en, ru| lang.pick(en, ru);
+    let word = |row: &ActionRow| match ActionKind::from_word(&row.action) {
+        Some(ActionKind::Acknowledge) => t("looks at it", "разбирается"),
+        Some(ActionKind::Assign) => t("gave it to", "передал(а):"),
+        Some(ActionKind::Close) => t("closed it", "закрыл(а)"),
+        Some(ActionKind::Reopen) => t("opened it again", "открыл(а) снова"),
+        Some(ActionKind::Escalate) => t("escalated it", "передал(а) выше"),
+        Some(ActionKind::Comment) | None => t("said", "пишет"),
+    };
+    html! {
+        section aria-labelledby="history" {
+            h2 #history { (t("What was done", "Что было сделано")) }
+            @if done.is_empty() { p.empty { (t("Nothing yet.", "Пока ничего.")) } }
+            ol.history { @for row in done { li {
+                time { (minute(Timestamp::from_millis(row.at))) } " " b { (row.actor) } " " (word(row))
+                @if !row.assignee.is_empty() { " " (row.assignee) }
+                @if let Some(v) = VerdictKind::from_word(&row.verdict) { ": " (verdict(lang, v)) }
+                @for text in [&row.reason, &row.comment] { @if !text.is_empty() { " — " (text) } }
+            } } }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_button_says_what_it_does() {
+        let check = |body: &str, expected: Option<(ActionKind, Option<VerdictKind>, Option<&str>, Option<&str>)>| {
+            let got = order(body.as_bytes()).ok().map(|(o, _)| (o.action, o.verdict, o.reason, o.comment));
+            assert_eq!(got, expected.map(|(a, v, r, c)| (a, v, r.map(str::to_owned), c.map(str::to_owned))), "{body}");
+        };
+        let benign = Some(VerdictKind::BenignExpected);
+        check("do=close%2Fbenign_expected&revision=2&text=a+campaign", Some((ActionKind::Close, benign, Some("a campaign"), None)));
+        check("revision=2&text=hm&do=comment&by=vera", Some((ActionKind::Comment, None, None, Some("hm"))));
+        check("do=reopen&text=", Some((ActionKind::Reopen, None, None, None)));
+        check("text=hm", None);
+        check("do=close/fine", None);
+        check("do=burn", None);
+        check("do=reopen&revision=x", None);
+    }
+}
