@@ -1,4 +1,4 @@
-# Two commands to know: `make run` and `make test`. Parts (libchdb, Kafka's jars, Prometheus) are fetched once into
+# Two commands to know: `make run` and `make test`. Parts (libchdb, Kafka's jars, Prometheus, Alertmanager) are fetched once into
 # $${XDG_CACHE_HOME:-~/.cache}/filin, checked by their sums; nothing needs root.
 
 SHELL := /bin/bash
@@ -39,7 +39,7 @@ deny: ## Licences and advisories of the dependencies (needs cargo-deny: cargo in
 
 parts: $(DEBUG) ## Fetch the real parts that the tests need
 	@$(DEBUG) embedded fetch
-	@scripts/parts kafka promtool prometheus
+	@scripts/parts kafka promtool prometheus alertmanager
 
 $(DEBUG): FORCE
 	$(CARGO) build --locked
