@@ -10,6 +10,7 @@ pub mod simulate;
 pub mod source;
 pub mod log;
 pub mod store;
+pub mod notify;
 pub mod pipeline;
 pub mod api;
 pub mod console;

@@ -15,6 +15,7 @@ use crate::{
     engine::sigma::{Book, Refused},
     event::ActorKind,
     model,
+    notify::{self, Receiver},
     ops::config::{Config, Flags, Place},
 };
 
@@ -205,6 +206,7 @@ impl Report {
             writeln!(out, "{} of {}", counted(self.sigma_rules, "Sigma rule"), folder.display())?;
         }
         if let Some(config) = &self.config {
+            print_receivers(config, out)?;
             print_config(config, out)?;
         }
         writeln!(out, "{}, {}", counted(self.errors, "error"), counted(self.warnings, "warning"))
@@ -231,6 +233,26 @@ impl Tenant {
         )?;
         if zones.is_empty() { Ok(()) } else { writeln!(out, "  time zones: {}", zones.join(", ")) }
     }
+}
+
+/// Who is told of alerts, and how.
+fn print_receivers(config: &Config, out: &mut impl Write) -> std::io::Result<()> {
+    let receivers: Vec<String> = notify::named(&config.alerts)
+        .into_iter()
+        .map(|receiver| match receiver {
+            Receiver::Alertmanager => format!("Alertmanager {}", config.alerts.alertmanager.join(", ")),
+            Receiver::Webhook => {
+                let signed = config.alerts.webhook.as_ref().is_some_and(|w| w.secret.is_some());
+                format!("the webhook ({})", if signed { "signed" } else { "not signed: give alerts.webhook.secret" })
+            }
+            Receiver::Topic => format!("topic {}", config.alerts.topic.as_deref().unwrap_or_default()),
+        })
+        .collect();
+    if receivers.is_empty() {
+        return writeln!(out, "alerts: nobody is told; set alerts.alertmanager or alerts.webhook");
+    }
+    let names = if config.privacy.names_in_messages { "with names" } else { "by pseudonym" };
+    writeln!(out, "alerts go to {}, {names}", receivers.join(", "))
 }
 
 /// The configuration as it would run, key by key; secrets stay hidden.
@@ -316,6 +338,16 @@ mod tests {
         assert!(text.contains("  time zones: 1 without one take Asia/Tokyo, Europe/Moscow 1\n"), "{text}");
         assert!(text.contains("  tenants.default.time_zone = Asia/Tokyo\n"), "{text}");
         assert!(text.ends_with("0 errors, 0 warnings\n"), "{text}");
+    }
+
+    #[test]
+    fn receivers_are_told_without_their_secrets() {
+        let toml = "[alerts]\nalertmanager = ['http://a:9093']\nwebhook = { url = 'https://h/hook-secret', secret = '0123456789abcdef' }\n";
+        let (report, text) = checked(Some(toml), "", "", "");
+        assert_eq!((report.errors, report.warnings), (0, 0), "{text}");
+        assert!(text.contains("alerts go to Alertmanager http://a:9093, the webhook (signed), by pseudonym\n"), "{text}");
+        assert!(!text.contains("hook-secret") && !text.contains("0123456789abcdef"), "{text}");
+        assert!(checked(None, "", "", "").1.contains("alerts: nobody is told"));
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod known;
 mod lines;
 mod mute;
 mod normalise;
+mod notify;
 mod place;
 mod push;
 mod replay;
@@ -74,6 +75,8 @@ enum Command {
     Mute(mute::Args),
     /// Say what an alert was: work, a mistake, an incident
     Verdict(verdict::Args),
+    /// Say how people are reached: a configuration of Alertmanager with routes and templates
+    Notify(notify::Args),
     /// Check the configuration and reference data and print what would run
     Check(check::Args),
     /// Run the embedded ClickHouse alone
@@ -109,6 +112,7 @@ pub fn main() -> ExitCode {
         Command::DeadLetters(args) => dead_letters::run(args),
         Command::Mute(args) => mute::run(args),
         Command::Verdict(args) => verdict::run(args),
+        Command::Notify(args) => notify::run(args),
         Command::Check(args) => check::run(args),
         Command::Clickhouse(args) => clickhouse::run(args),
         Command::Embedded(args) => embedded::run(args),

@@ -5,7 +5,7 @@ use std::{fmt::Display, time::Duration};
 
 use tracing::{debug, error, info, warn};
 
-use super::metrics::Metrics;
+use super::metrics::{Metrics, Receiver, Told};
 use crate::event::Timestamp;
 
 /// Something could not be stored; the attempt will be made again.
@@ -92,6 +92,33 @@ impl CheckpointWritten {
     pub fn emit(&self, metrics: &Metrics) {
         metrics.checkpointed(self.n_bytes, self.took, self.at);
         debug!(partition = self.partition, offset = self.offset, n_bytes = self.n_bytes, took = ?self.took, "checkpoint");
+    }
+}
+
+/// Somebody was to be told of alert versions.
+#[derive(Debug)]
+pub struct Notified<'a> {
+    /// Who.
+    pub receiver: Receiver,
+    /// What became of it.
+    pub told: Told,
+    /// Of how many.
+    pub n_versions: usize,
+    /// Why not, in words of ours; none: it was taken.
+    pub reason: Option<&'a str>,
+}
+
+impl Notified<'_> {
+    /// Counts and logs.
+    pub fn emit(&self, metrics: &Metrics) {
+        let Self { receiver, told, n_versions, reason } = self;
+        metrics.notified(*receiver, *told, *n_versions);
+        let (receiver, reason) = (receiver.as_str(), reason.unwrap_or_default());
+        match told {
+            Told::Failed => error!(receiver, n_versions, reason, "alerts were refused and are not sent again"),
+            Told::Again => warn!(receiver, n_versions, reason, "alerts could not be sent, trying again"),
+            Told::Sent | Told::Skipped | Told::Resolved => debug!(receiver, n_versions, told = told.as_str(), "alerts"),
+        }
     }
 }
 

@@ -63,9 +63,38 @@ words! {
     }
 }
 
+words! {
+    /// Who is told of alerts.
+    Receiver {
+        /// Alertmanagers.
+        Alertmanager = "alertmanager",
+        /// An address that takes OCSF findings.
+        Webhook = "webhook",
+        /// A Kafka topic that takes them.
+        Topic = "topic",
+    }
+}
+
+words! {
+    /// What became of an attempt to tell somebody.
+    Told {
+        /// The receiver took it.
+        Sent = "sent",
+        /// It did not; it will be tried again.
+        Again = "again",
+        /// The receiver refused it, or it was given up.
+        Failed = "failed",
+        /// Too old to be told when it was stored.
+        Skipped = "skipped",
+        /// The receiver knows that the alert is closed.
+        Resolved = "resolved",
+    }
+}
+
 /// The label of a word that was not announced.
 const OTHER: &str = "other";
 const STATUSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
+const OLDEST_DUE: &str = "filin_notify_oldest_due_timestamp_seconds";
 const CANARY_HIT: &str = "filin_canary_last_hit_seconds";
 /// 1 ms to 30 s.
 const SECONDS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
@@ -104,6 +133,9 @@ pub struct Metrics {
     ready: IntGauge,
     canary_hit: GaugeVec,
     canary_failed: IntGaugeVec,
+    notified: IntCounterVec,
+    notify_due: IntGaugeVec,
+    notify_oldest: GaugeVec,
 }
 
 impl Metrics {
@@ -154,6 +186,18 @@ impl Metrics {
                 "1 where the last run of a control's canaries did not go as expected.",
                 &["control"],
             ),
+            notified: counters(
+                r,
+                "filin_notify_attempts_total",
+                "Notifications of alert versions by receiver and what became of them.",
+                &["receiver", "outcome"],
+            ),
+            notify_due: gauges(r, "filin_notify_due_versions", "Alert versions that a receiver has not taken yet.", &["receiver"]),
+            notify_oldest: register(
+                r,
+                GaugeVec::new(Opts::new(OLDEST_DUE, "Since when the oldest of them waits; 0: none waits."), &["receiver"])
+                    .expect("the names are right"),
+            ),
         };
         metrics.start_at_zero(labels);
         let info = Opts::new("filin_build_info", "Version of this binary.").const_label("version", env!("CARGO_PKG_VERSION"));
@@ -168,6 +212,10 @@ impl Metrics {
         Source::ALL.iter().for_each(|s| drop(self.source_lag.with_label_values(&[s.as_str()])));
         Reference::ALL.iter().for_each(|k| drop(self.reference_rows.with_label_values(&[k.as_str()])));
         self.reasons.iter().for_each(|r| drop(self.rejected.with_label_values(&[r.as_str()])));
+        for receiver in Receiver::ALL {
+            self.notify_waiting(*receiver, 0, None);
+            Told::ALL.iter().for_each(|told| drop(self.notified.with_label_values(&[receiver.as_str(), told.as_str()])));
+        }
         for control in labels.controls {
             drop(self.signals.with_label_values(&[control]));
             drop(self.canary_hit.with_label_values(&[control]));
@@ -300,6 +348,17 @@ impl Metrics {
         }
     }
 
+    /// Attempts to tell somebody of alert versions came to something.
+    pub fn notified(&self, receiver: Receiver, told: Told, versions: usize) {
+        self.notified.with_label_values(&[receiver.as_str(), told.as_str()]).inc_by(wide(versions));
+    }
+
+    /// What a receiver has not taken yet.
+    pub fn notify_waiting(&self, receiver: Receiver, versions: u64, oldest: Option<Timestamp>) {
+        self.notify_due.with_label_values(&[receiver.as_str()]).set(i64::try_from(versions).unwrap_or(i64::MAX));
+        self.notify_oldest.with_label_values(&[receiver.as_str()]).set(oldest.map_or(0.0, seconds));
+    }
+
     /// Whether requests are answered.
     pub fn ready(&self, ready: bool) {
         self.ready.set(ready.into());
@@ -389,6 +448,8 @@ mod tests {
             "filin_engine_signals_total{control=\"bulk_export\"} 0",
             "filin_directory_rows{kind=\"orders\"} 0",
             "filin_api_ready 0",
+            "filin_notify_attempts_total{outcome=\"sent\",receiver=\"webhook\"} 0",
+            "filin_notify_oldest_due_timestamp_seconds{receiver=\"alertmanager\"} 0",
         ] {
             assert!(text.lines().any(|l| l == line), "{line} is missing in\n{text}");
         }

@@ -9,6 +9,7 @@ mod fit;
 pub mod ingest;
 pub mod intake;
 pub mod letters;
+pub mod notify;
 pub mod orders;
 pub mod replay;
 pub mod score;

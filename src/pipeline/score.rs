@@ -20,11 +20,12 @@ use crate::{
     ops::{
         clock,
         happening::{CanaryHeard, CheckpointWritten},
-        metrics::{Metrics, Outcome},
+        metrics::{Metrics, Outcome, Receiver, Told},
     },
     store::{
         self, Alias,
         canaries::CanaryRow,
+        notifications::{self, Note},
         persist,
         rows::{self, Position},
         state::{self, Checkpoint, ManagerState, TenantState},
@@ -98,6 +99,8 @@ pub struct Progress {
     pub applied: u64,
     /// Records of the log that are not scored and stored yet.
     pub behind: u64,
+    /// How often alerts were stored that somebody is to be told of.
+    pub noted: u64,
     /// Partitions scored here.
     pub partitions: std::collections::BTreeSet<u32>,
     /// Tenants scored here: greatest event time, last applied offset.
@@ -123,6 +126,10 @@ pub struct Scorer {
     ingestor: Ingestor,
     /// Per tenant the date of the last fit, which may be on its way through the log.
     fitted: BTreeMap<String, Date>,
+    /// Who is told of alerts.
+    receivers: Vec<Receiver>,
+    /// Of events that are older when they are stored nobody is told, milliseconds.
+    notify_max_age_ms: i64,
 }
 
 /// One partition of the log and the tenants that live in it.
@@ -176,7 +183,17 @@ impl Scorer {
             behind: 0,
             ingestor,
             fitted: BTreeMap::new(),
+            receivers: Vec::new(),
+            notify_max_age_ms: DAY_MS,
         }
+    }
+
+    /// Alerts become due for these receivers, unless their event is older than `max_age` when they are stored.
+    #[must_use]
+    pub fn telling(mut self, receivers: Vec<Receiver>, max_age: Duration) -> Self {
+        self.receivers = receivers;
+        self.notify_max_age_ms = i64::try_from(max_age.as_millis()).unwrap_or(i64::MAX);
+        self
     }
 
     /// Follows the progress of this scorer.
@@ -395,6 +412,15 @@ impl Scorer {
                 insert(client, m, "mutes", &p.mutes),
             )?;
             insert(&store::unchecked(client), m, "alerts", &p.alerts).await?;
+            // Behind the alerts: nobody is told of what is not stored. After a crash between the two the span is scored again.
+            let notes: Vec<Note> =
+                p.alerts.iter().flat_map(|a| notifications::first(a, &self.receivers, self.notify_max_age_ms, clock::now())).collect();
+            insert(client, m, "notifications", &notes).await?;
+            for receiver in &self.receivers {
+                let skipped = notes.iter().filter(|n| n.receiver == receiver.as_str() && n.state != notifications::DUE).count();
+                m.notified(*receiver, Told::Skipped, skipped);
+            }
+            self.progress.send_modify(|progress| progress.noted += u64::from(!notes.is_empty()));
             self.metrics.flushed(p.rows(), watch.elapsed());
         }
         self.pending.clear();

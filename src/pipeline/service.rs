@@ -11,6 +11,7 @@ use super::{
     ingest::{self, Ingestor, Policies, Rows},
     intake::{Intake, Now},
     letters::Letters,
+    notify as tell,
     orders::{self, Orders, Reread},
     score::{self, Cadence, Scorer},
     survey,
@@ -21,6 +22,7 @@ use crate::{
     engine::{ControlPolicy, Policy, sigma},
     log::{self, Appender, Reader},
     model,
+    notify::{self, Line},
     ops::{
         clock,
         config::{self, Config, Role, Store},
@@ -131,8 +133,10 @@ pub async fn run(
 
     let policies = policies(&config)?;
     let ingestor = Ingestor::open(appender, partitions, client.clone(), alias.clone(), metrics.clone(), policies.clone()).await?;
+    let lines = Line::open(&config).map_err(Error::Config)?;
     let scorer = Scorer::new(client.clone(), alias.clone(), log_id, cadence(&config), metrics.clone(), ingestor.clone());
-    let (mut progress, canaries, surveyed) = (scorer.progress(), scorer.progress(), scorer.progress());
+    let scorer = scorer.telling(notify::named(&config.alerts), config.alerts.notify_max_age);
+    let (mut progress, canaries, surveyed, told) = (scorer.progress(), scorer.progress(), scorer.progress(), scorer.progress());
     let mut scorer = has(Role::Score).then(|| tokio::spawn(scorer.run(reader, scoring.clone())));
     let intake = Arc::new(Intake::new(ingestor.clone(), Now::Clock));
     let orders = Orders::new(ingestor.clone(), reread);
@@ -177,6 +181,12 @@ pub async fn run(
         if has(Role::Score) {
             let ticks = orders::tick(ingestor.clone(), progress.clone(), watch.clone(), feeding.clone());
             tasks.push(tokio::spawn(async move { ticks.await.map_err(Error::from) }));
+            let manner = tell::Manner::of(&config, console);
+            let task = tell::run(client.clone(), lines, manner, metrics.clone(), told, feeding.clone());
+            tasks.push(tokio::spawn(async move {
+                task.await;
+                Ok(())
+            }));
             let task = survey::run(client.clone(), policies, alias, surveyed, feeding.clone());
             tasks.push(tokio::spawn(async move {
                 task.await;

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{ingest::Policies, score::Progress};
 use crate::{
-    directory::{Reference, User},
+    directory::Reference,
     engine::Policy,
     event::Timestamp,
     model::{
@@ -62,14 +62,7 @@ impl Survey {
     /// # Errors
     /// When the store is away or refuses.
     pub async fn read(client: &clickhouse::Client, configured: Policies, at: Timestamp) -> Result<Self, store::Error> {
-        let mut reference = Reference::default();
-        for user in reference::load::<User>(client, "users").await? {
-            // Kept rows were checked when they came; a zone that this version does not know any more is none.
-            let without = User { time_zone: None, ..user.clone() };
-            if reference.insert_user(user).is_err() {
-                reference.insert_user(without).ok();
-            }
-        }
+        let reference = reference::people(client).await?;
         let kept = survey::policies(client).await?.into_iter();
         let policies = kept.filter_map(|(tenant, text)| Some((tenant, serde_json::from_str(&text).ok()?))).collect();
         let (newest, clients) = (survey::newest(client).await?, survey::clients(client).await?);

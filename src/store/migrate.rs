@@ -11,6 +11,7 @@ const MIGRATIONS: &[(u32, &str)] = &[
     (5, include_str!("../../schemas/clickhouse/0005_mutes.sql")),
     (6, include_str!("../../schemas/clickhouse/0006_related.sql")),
     (7, include_str!("../../schemas/clickhouse/0007_actions.sql")),
+    (8, include_str!("../../schemas/clickhouse/0008_notifications.sql")),
 ];
 
 /// Days that events and what was found in them are kept.

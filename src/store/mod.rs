@@ -7,6 +7,7 @@ pub mod dead;
 #[cfg(feature = "embedded")]
 pub mod embedded;
 pub mod migrate;
+pub mod notifications;
 pub mod query;
 pub mod reference;
 pub mod rows;

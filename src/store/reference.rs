@@ -5,7 +5,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{Alias, Error};
 use crate::{
-    directory::{Client, Order, User},
+    directory::{Client, Order, Reference, User},
     event::Timestamp,
 };
 
@@ -118,6 +118,21 @@ pub async fn save_orders(client: &clickhouse::Client, rows: &[Order], at: Timest
         insert.write(&row).await?;
     }
     Ok(insert.end().await?)
+}
+
+/// Everybody, by tenant. Kept rows were checked when they came; a zone that this version does not know any more is none.
+///
+/// # Errors
+/// When ClickHouse is away or refuses, or a row cannot be read any more.
+pub async fn people(client: &clickhouse::Client) -> Result<Reference, Error> {
+    let mut people = Reference::default();
+    for user in load::<User>(client, "users").await? {
+        let without = User { time_zone: None, ..user.clone() };
+        if people.insert_user(user).is_err() {
+            people.insert_user(without).ok();
+        }
+    }
+    Ok(people)
 }
 
 /// All kept rows of a table (`users`, `clients`, `orders`), sorted by tenant, id and time.

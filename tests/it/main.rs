@@ -10,6 +10,7 @@ mod dead_letters;
 mod embedded;
 mod kafka;
 mod layers;
+mod notify;
 mod orders;
 mod pipeline;
 mod readme;

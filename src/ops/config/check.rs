@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::{
     Alerts, Binding, Canary, Config, Control, Embedded, Flags, Http, Kafka, Known, Mistakes, Pipeline, Place, Prior, Privacy, Reference,
-    Role, Secret, Server, Sigma, Source, Store, Tenant, file,
+    Role, Secret, Server, Sigma, Source, Store, Tenant, Webhook, file,
     value::{List, Size, Span, span_text},
 };
 use crate::event::{Access, Budget, DEFAULT_TENANT};
@@ -71,15 +71,10 @@ fn no_effect(file: &file::File, known: &Known<'_>) -> Vec<String> {
         let mut note = |given: bool, key: &str| note(given, format!("tenants.{id}.{key}"));
         note(!t.units.is_empty(), "units");
     }
-    note(!file.alerts.alertmanager.0.is_empty(), "alerts.alertmanager".to_owned());
-    note(file.alerts.webhook.is_some() || file.alerts.webhook_file.is_some(), "alerts.webhook".to_owned());
-    note(file.alerts.topic.is_some(), "alerts.topic".to_owned());
-    note(file.alerts.notify_max_age.is_some(), "alerts.notify_max_age".to_owned());
     for (id, control) in &file.controls {
         let idle = control.parameters.keys().filter(|key| ![known.switches(id), known.settings(id)].concat().contains(&key.as_str()));
         idle.for_each(|key| note(true, format!("controls.{id}.{key}")));
     }
-    note(file.privacy.names_in_messages.is_some(), "privacy.names_in_messages".to_owned());
     note(file.geo.database.is_some(), "geo.database".to_owned());
     all
 }
@@ -103,7 +98,12 @@ impl Checker<'_> {
     fn http(&mut self, http: file::Http) -> Http {
         let reader_token = self.token("http.reader_token", http.reader_token, http.reader_token_file.as_deref());
         let hosts = http.hosts.0.iter().map(|host| host.to_ascii_lowercase()).collect();
-        Http { listen: self.address("http.listen", http.listen, 8687), hosts, reader_token }
+        let public_url = self.text("http.public_url", http.public_url);
+        if let Some(url) = &public_url {
+            self.url("http.public_url", url);
+        }
+        let public_url = public_url.map(|url| url.trim_end_matches('/').to_owned());
+        Http { listen: self.address("http.listen", http.listen, 8687), public_url, hosts, reader_token }
     }
 
     fn kafka(&mut self, kafka: file::Kafka) -> Option<Kafka> {
@@ -285,10 +285,7 @@ impl Checker<'_> {
         for (i, url) in alerts.alertmanager.0.iter().enumerate() {
             self.url(&format!("alerts.alertmanager[{i}]"), url);
         }
-        let webhook = self.secret("alerts.webhook", alerts.webhook, alerts.webhook_file.as_deref());
-        if webhook.as_ref().is_some_and(|url| !is_url(url.expose())) {
-            self.mistakes.add("alerts.webhook", "is no http:// or https:// address");
-        }
+        let webhook = self.webhook(alerts.webhook, alerts.webhook_file);
         Alerts {
             budget,
             stakes: alerts.stakes.unwrap_or(true),
@@ -305,6 +302,27 @@ impl Checker<'_> {
             topic: self.topic("alerts.topic", alerts.topic),
             notify_max_age: self.span("alerts.notify_max_age", alerts.notify_max_age, DAY, Duration::from_secs(60)..=365 * DAY),
         }
+    }
+
+    fn webhook(&mut self, given: Option<file::Webhook>, file: Option<PathBuf>) -> Option<Webhook> {
+        let path = "alerts.webhook";
+        let table = given.unwrap_or_default();
+        let url = match (table.url, table.url_file) {
+            (url, None) => self.secret(path, url, file.as_deref()),
+            (url, Some(inner)) if file.is_none() => self.secret(&format!("{path}.url"), url, Some(&inner)),
+            _ => {
+                self.mistakes.add(path, "is given together with alerts.webhook_file: leave one out");
+                None
+            }
+        };
+        let secret = self.token(&format!("{path}.secret"), table.secret, table.secret_file.as_deref());
+        if url.as_ref().is_some_and(|url| !is_url(url.expose())) {
+            self.mistakes.add(path, "is no http:// or https:// address");
+        }
+        if url.is_none() && secret.is_some() && !self.mistakes.within(path) {
+            self.mistakes.add(format!("{path}.url"), "is missing: where do findings go?");
+        }
+        url.map(|url| Webhook { url, secret })
     }
 
     fn canary(&mut self, canary: &file::Canary) -> Option<Canary> {

@@ -1,8 +1,11 @@
 //! What a configuration file may say, key by key, before anything is checked.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, fmt, path::PathBuf};
 
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, MapAccess, Visitor, value::MapAccessDeserializer},
+};
 use serde_json::Value;
 
 use super::value::{List, Scalar, Secret, Size, Span};
@@ -35,6 +38,8 @@ pub(super) struct File {
 pub(super) struct Http {
     /// Address and port; port 0 takes a free one. Beyond loopback a binding with a token is needed.
     pub(super) listen: Option<String>,
+    /// How people reach the console, for links in messages; absent: as it listens.
+    pub(super) public_url: Option<String>,
     /// Names, beside loopback's, under which a loopback listener may be asked (of a proxy before it).
     pub(super) hosts: List,
     /// Token of those who read alerts; without it they are read on loopback only.
@@ -194,14 +199,58 @@ pub(super) struct Alerts {
     pub(super) prior: Option<String>,
     /// Alertmanagers, all of them.
     pub(super) alertmanager: List,
-    /// Address that takes OCSF Detection Findings.
-    pub(super) webhook: Option<Secret>,
+    /// Who takes OCSF Detection Findings: an address, or `{ url, secret }`.
+    pub(super) webhook: Option<Webhook>,
     /// File with that address.
     pub(super) webhook_file: Option<PathBuf>,
     /// Kafka topic that takes them.
     pub(super) topic: Option<String>,
     /// Older ones are stored and not sent.
     pub(super) notify_max_age: Option<Span>,
+}
+
+/// A webhook: its address alone, or with the secret that signs what is sent.
+#[derive(Debug, Default)]
+pub(super) struct Webhook {
+    /// Address.
+    pub(super) url: Option<Secret>,
+    /// File with the address.
+    pub(super) url_file: Option<PathBuf>,
+    /// What signs.
+    pub(super) secret: Option<Secret>,
+    /// File with it.
+    pub(super) secret_file: Option<PathBuf>,
+}
+
+impl<'de> Deserialize<'de> for Webhook {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        #[derive(Default, Deserialize)]
+        #[serde(deny_unknown_fields, default)]
+        struct Table {
+            url: Option<Secret>,
+            url_file: Option<PathBuf>,
+            secret: Option<Secret>,
+            secret_file: Option<PathBuf>,
+        }
+        struct Form;
+        impl<'de> Visitor<'de> for Form {
+            type Value = Webhook;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an address or { url, secret }")
+            }
+
+            fn visit_str<E: de::Error>(self, url: &str) -> Result<Webhook, E> {
+                Ok(Webhook { url: Some(Secret::new(url)), ..Webhook::default() })
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Webhook, A::Error> {
+                let Table { url, url_file, secret, secret_file } = Table::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(Webhook { url, url_file, secret, secret_file })
+            }
+        }
+        d.deserialize_any(Form)
+    }
 }
 
 /// A control.

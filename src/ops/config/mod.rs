@@ -80,6 +80,8 @@ words! {
 pub struct Http {
     /// Where they listen.
     pub listen: SocketAddr,
+    /// How people reach the console, without a slash at the end; none: as it listens.
+    pub public_url: Option<String>,
     /// `Host` names accepted beside loopback's.
     pub hosts: Vec<String>,
     /// Token of those who read alerts; none: they are read on loopback only.
@@ -249,13 +251,22 @@ pub struct Alerts {
     pub prior: Prior,
     /// Alertmanagers.
     pub alertmanager: Vec<String>,
-    /// Address that takes OCSF Detection Findings; it may hold a secret.
-    pub webhook: Option<Secret>,
+    /// Who takes OCSF Detection Findings.
+    pub webhook: Option<Webhook>,
     /// Topic that takes them.
     pub topic: Option<String>,
     /// Older ones are stored and not sent.
     #[serde(serialize_with = "value::serialize_span")]
     pub notify_max_age: Duration,
+}
+
+/// Who takes OCSF Detection Findings.
+#[derive(Clone, Debug, Serialize)]
+pub struct Webhook {
+    /// Its address, which may hold a secret.
+    pub url: Secret,
+    /// What signs them; none: they are not signed.
+    pub secret: Option<Secret>,
 }
 
 /// Where the cold-start prior of new tenants comes from.

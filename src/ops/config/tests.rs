@@ -214,6 +214,13 @@ fn secrets_come_from_files_and_do_not_show() {
         assert!(!shown.contains(secret), "{secret} shows");
     }
     refused("[clickhouse]\npassword = 'a'\npassword_file = 'b'\n", &["clickhouse.password"]);
+    refused("[alerts]\nwebhook = { secret = 'a secret of the webhook' }\n", &["alerts.webhook.url"]);
+    refused("[alerts]\nwebhook = { url = 'https://h', secert = 'x' }\n", &["alerts.webhook.secert"]);
+    refused("[alerts]\nwebhook = { url = 'https://h', secret = 'short' }\n", &["alerts.webhook.secret"]);
+    refused("[alerts]\nwebhook = 'ftp://h'\nwebhook_file = '/f'\n", &["alerts.webhook"]);
+    let table = format!("[alerts]\nwebhook = {{ url = 'https://h/hook', secret_file = '{}' }}\n", file.display());
+    let webhook = read(&table).expect("right").alerts.webhook.expect("one");
+    assert_eq!((webhook.url.expose(), webhook.secret.expect("a secret").expose()), ("https://h/hook", "file-token-file-token"));
     refused("[embedded]\nreader_password_file = '/no/such/file'\n", &["embedded.reader_password_file"]);
 }
 
