@@ -8,7 +8,7 @@ RELEASE := target/release/filin
 DEBUG := target/debug/filin
 ARGS ?=
 
-.PHONY: run build test check fmt clippy doc deny parts test-clients test-ui bench bench-detection help
+.PHONY: run build test check fmt clippy doc deny parts test-clients test-ui bench bench-detection chaos chaos-sim help
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -60,3 +60,8 @@ bench-detection: build ## Filin beside other ways to find a thief (Python 3.11 w
 	test -x "$$VENV/bin/pip" || python3 -m venv "$$VENV"; \
 	"$$VENV/bin/pip" install --quiet --disable-pip-version-check -r benches/detection/requirements.txt; \
 	exec "$$VENV/bin/python" benches/detection/baselines.py $(ARGS)
+
+SEED ?= 1
+MINUTES ?= 10
+chaos: parts ## Faults against real brokers, ClickHouse and instances: SEED= MINUTES= ARGS=
+	$(CARGO) bench --locked --profile dev --features chaos --bench chaos -- --seed $(SEED) --minutes $(MINUTES) $(ARGS)

@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod config;
+pub mod fail;
 pub mod happening;
 #[cfg(feature = "kafka")]
 pub mod kafka;

@@ -18,6 +18,7 @@ use crate::{
     event::DEFAULT_TENANT,
     ops::{
         config::{self, Config, Kafka},
+        fail,
         metrics::{self, Metrics},
     },
     source::kafka::{
@@ -85,6 +86,7 @@ impl Feed {
             let origin: Arc<str> = format!("kafka/{}/{}/{}", batch.topic, batch.topic_id, batch.partition).into();
             let records = batch.records.into_iter().filter_map(|r| record(r, &batch.topic, batch.partition, &origin)).collect();
             self.intake.take(adapter, records).await?;
+            fail::point("appended");
             committer.commit(&batch.topic, batch.partition, last);
             let lag = source.lags().iter().filter_map(|l| l.records).sum();
             self.metrics.source_lag(metrics::Source::Kafka, lag);

@@ -14,7 +14,7 @@ use crate::{
     event::{Date, Enriched, Event, Origin, Timestamp},
     log::{self, Appender, Entry},
     ops::{
-        clock,
+        clock, fail,
         metrics::{Metrics, Reference},
     },
     store::{self, Alias, dead::DeadLetter, persist, reference, state},
@@ -144,6 +144,9 @@ impl Ingestor {
                 let entries = chunk.iter().map(|u| log::entry(&u.tenant, Record::User(Box::new(u.clone())), inner.partitions)).collect();
                 inner.append(entries).await?;
             }
+        }
+        if !rows.users.is_empty() {
+            fail::point("users");
         }
         let (client, now) = (&inner.client, clock::now());
         for chunk in rows.users.chunks(BATCH) {
@@ -283,6 +286,7 @@ impl Ingestor {
             let prior = prior.filter(|_| before.is_none()).map(|p| Record::Prior(Box::new(p)));
             let records = std::iter::once(Record::Policy(policy)).chain(prior);
             inner.append(records.map(|r| log::entry(tenant, r, inner.partitions)).collect()).await?;
+            fail::point("policy");
             persist("policy", || state::set_meta(client, &key, &text)).await?;
         }
         inner.tenants.write().expect("no holder panics").entry(tenant.to_owned()).or_insert_with(|| inner.fresh(tenant)).introduced = true;

@@ -18,7 +18,7 @@ use crate::{
     event::{DAY_MS, Date, Timestamp},
     log::{Delivery, Read, Reader},
     ops::{
-        clock,
+        clock, fail,
         happening::{CanaryHeard, CheckpointWritten},
         metrics::{Metrics, Outcome, Receiver, Told},
     },
@@ -495,10 +495,12 @@ impl Scorer {
         (partition.saved, partition.generation) = (Some(offset), Some(generation));
         if full {
             persist("old checkpoints", || state::drop_old_generations(client, &self.log_id, id)).await?;
+            fail::point("generations");
         }
         let bytes = managers.iter().map(|m| m.state.len()).sum::<usize>() + tenants.iter().map(|t| t.state.len()).sum::<usize>();
         CheckpointWritten { partition: id, offset, n_bytes: bytes, at: now, took: watch.elapsed() }.emit(&self.metrics);
         reader.commit(id, offset).await?;
+        fail::point("committed");
         Ok(())
     }
 }
@@ -541,7 +543,9 @@ async fn insert<T: clickhouse::RowOwned + clickhouse::RowWrite>(
         }
         Ok(insert.end().await?)
     })
-    .await
+    .await?;
+    fail::point(table);
+    Ok(())
 }
 
 fn outcome(late: Lateness) -> Outcome {

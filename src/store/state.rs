@@ -4,7 +4,7 @@ use clickhouse::Row;
 use serde::{Deserialize, Serialize};
 
 use super::Error;
-use crate::event::Timestamp;
+use crate::{event::Timestamp, ops::fail};
 
 /// A row of `manager_state`.
 #[derive(Clone, Debug, Row, Serialize, Deserialize)]
@@ -97,6 +97,7 @@ pub async fn save(
         }
         insert.end().await?;
     }
+    fail::point("manager_state");
     if !tenants.is_empty() {
         let mut insert = client.insert::<TenantState>("tenant_state").await?;
         for row in tenants {
@@ -104,9 +105,11 @@ pub async fn save(
         }
         insert.end().await?;
     }
+    fail::point("tenant_state");
     let mut insert = client.insert::<Checkpoint>("checkpoints").await?;
     insert.write(checkpoint).await?;
     insert.end().await?;
+    fail::point("checkpoints");
     Ok(())
 }
 
