@@ -8,7 +8,7 @@ RELEASE := target/release/filin
 DEBUG := target/debug/filin
 ARGS ?=
 
-.PHONY: run build test check fmt clippy doc deny parts test-clients test-ui bench bench-detection chaos chaos-sim help
+.PHONY: run build test check fmt clippy doc deny parts test-clients test-ui bench bench-detection chaos help
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'

@@ -1,6 +1,6 @@
 //! Kafka's raw topics and reference topics into the log.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use serde::de::DeserializeOwned;
 use tokio::{sync::watch, task::JoinHandle};
@@ -22,11 +22,14 @@ use crate::{
         metrics::{self, Metrics},
     },
     source::kafka::{
-        self, Value,
+        self, Lag, Value,
         reference::{self, Change},
     },
     store::dead::Place,
 };
+
+/// How often it is looked how far the topics are behind.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Starts to read the bound topics. An offset is committed after what it gave is in the log.
 ///
@@ -75,10 +78,17 @@ struct Feed {
 impl Feed {
     async fn run(self, mut source: kafka::Source, stop: CancellationToken) -> Result<(), Error> {
         let committer = source.committer();
+        let mut look = tokio::time::interval(LOOK);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let batch = tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(()),
+                // Also when nothing comes: a partition may be done with, or be somebody else's by now.
+                _ = look.tick() => {
+                    self.tell(&source.lags());
+                    continue;
+                }
                 batch = source.next() => batch.map_err(|e| Error::Failed(e.to_string()))?,
             };
             let Some(adapter) = self.adapters.get(&*batch.topic) else { continue };
@@ -88,16 +98,33 @@ impl Feed {
             self.intake.take(adapter, records).await?;
             fail::point("appended");
             committer.commit(&batch.topic, batch.partition, last);
-            let lag = source.lags().iter().filter_map(|l| l.records).sum();
-            self.metrics.source_lag(metrics::Source::Kafka, lag);
             self.status.send_modify(|s| {
                 if let Some(source) = s.sources.iter_mut().find(|s| s.name == *batch.topic) {
                     source.records += n;
-                    source.behind = Some(batch.behind);
                 }
             });
         }
     }
+
+    fn tell(&self, lags: &[Lag]) {
+        let behind = behind(lags);
+        self.metrics.source_lag(metrics::Source::Kafka, behind.values().sum());
+        self.status.send_modify(|s| {
+            for source in s.sources.iter_mut().filter(|s| self.adapters.contains_key(&s.name)) {
+                source.behind = Some(behind.get(source.name.as_str()).copied().unwrap_or_default());
+            }
+        });
+    }
+}
+
+/// Per topic, how many records of our partitions are not in the log yet. Where that is not known yet it is one at least: ticks
+/// wait for it.
+fn behind(lags: &[Lag]) -> BTreeMap<&str, u64> {
+    let mut behind = BTreeMap::new();
+    for lag in lags {
+        *behind.entry(&*lag.topic).or_default() += lag.records.unwrap_or(1);
+    }
+    behind
 }
 
 /// A tombstone says nothing and is no mistake.
@@ -228,5 +255,13 @@ mod tests {
         let named: Vec<(&str, &str)> = found.users.iter().map(|u| (u.tenant.as_str(), u.id.as_str())).collect();
         assert_eq!(named, [("north", "anna"), ("default", "boris")]);
         assert!(parse("orders", vec![row(None, r#"{"id":"o","tenant":"_canary"}"#)]).orders.is_empty());
+    }
+
+    #[test]
+    fn a_topic_is_behind_by_all_its_partitions_and_by_none_that_went_away() {
+        let lag = |topic: &str, partition, records| Lag { topic: topic.into(), partition, records };
+        let lags = [lag("a", 0, Some(7)), lag("a", 1, Some(0)), lag("b", 0, None), lag("b", 1, Some(2)), lag("c", 0, Some(0))];
+        assert_eq!(behind(&lags), BTreeMap::from([("a", 7), ("b", 3), ("c", 0)]));
+        assert_eq!(behind(&lags[4..]), BTreeMap::from([("c", 0)]), "what is not ours is nothing that we wait for");
     }
 }
