@@ -57,7 +57,7 @@ enum Command {
         /// Read them in this format instead
         #[arg(long)]
         format: Option<String>,
-        /// Read them by this binding instead (TOML, the keys of [[bindings]])
+        /// Read them by this binding instead (TOML, the keys of `[[bindings]]`)
         #[arg(long, value_name = "F")]
         binding: Option<PathBuf>,
         #[command(flatten)]

@@ -27,7 +27,7 @@ pub(super) struct Args {
     /// Format of the records
     #[arg(long, value_name = "FORMAT")]
     format: String,
-    /// What is known about the source: the keys of a [[bindings]] entry (TOML, or .json)
+    /// What is known about the source: the keys of a `[[bindings]]` entry (TOML, or .json)
     #[arg(long, value_name = "F")]
     binding: Option<PathBuf>,
     /// Write rejects here, as JSONL: file, line, index, code, message

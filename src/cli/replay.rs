@@ -42,7 +42,7 @@ pub(super) struct Source {
     /// Format of the events
     #[arg(long, default_value = "canonical")]
     format: String,
-    /// What the format has to know about its source (TOML, the keys of [[bindings]])
+    /// What the format has to know about its source (TOML, the keys of `[[bindings]]`)
     #[arg(long, value_name = "F")]
     binding: Option<PathBuf>,
     #[command(flatten)]

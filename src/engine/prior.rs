@@ -1,7 +1,7 @@
 //! Cold start: what people of a role usually do elsewhere, for a tenant without a history of its own.
 //!
 //! A prior is the upper levels of the hierarchy as another history left them (class, roles, rates of new values); of no person
-//! anything. It weighs like [`WEIGHT`] manager-days, so the first full day of a team already outweighs it. Pooled tails are not in
+//! anything. It weighs like `WEIGHT` manager-days, so the first full day of a team already outweighs it. Pooled tails are not in
 //! it: those of a settled tenant made a new one, whose days are strange to everybody, alert three times as often.
 
 use std::collections::BTreeMap;

@@ -67,7 +67,7 @@ pub struct Opened {
     pub max_line_bytes: usize,
 }
 
-/// Opens the log; makes the topic where there is none. The reader joins its group at its first [`Reader::next`].
+/// Opens the log; makes the topic where there is none. The reader joins its group at its first `Reader::next`.
 ///
 /// # Errors
 /// [`Error::Away`] within seconds when no broker answers.
