@@ -57,11 +57,9 @@ pub(super) fn attrs(row: Map<String, Value>) -> BTreeMap<String, Value> {
     let mut attrs: BTreeMap<String, Value> = said(row, &mut inner).collect();
     // Outer fields come first: an inner one of the same name does not replace them.
     while let Some(level) = inner.pop() {
-        let mut below = Vec::new();
-        for (name, value) in said(level, &mut below) {
+        for (name, value) in said(level, &mut inner) {
             attrs.entry(name).or_insert(value);
         }
-        inner.extend(below);
     }
     attrs
 }

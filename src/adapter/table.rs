@@ -9,8 +9,6 @@ pub(super) struct Table {
     /// A row that holds such a cell is a header: the format's own, and titles that the binding names.
     markers: Vec<String>,
     columns: Vec<String>,
-    /// Places of the columns by their names: a map takes sorted fields at once.
-    order: Vec<usize>,
     /// Rows may end this early.
     least: usize,
     /// What stands between cells.
@@ -36,7 +34,7 @@ impl Table {
         // The last two columns of an exchange's own order are written only where its configuration says so.
         let least = if given.is_empty() { columns.len().saturating_sub(2) } else { columns.len() };
         let markers = known.csv_header.map(str::to_owned).into_iter().chain(adapter.0.binding.column_names.keys().cloned()).collect();
-        Self { markers, order: sorted(&columns), columns, least, comma: b',', pending: Vec::new() }
+        Self { markers, columns, least, comma: b',', pending: Vec::new() }
     }
 
     /// Whether a row's quotes are open.
@@ -110,7 +108,7 @@ impl Table {
         if let Some(header) = header(text, cells.len(), &self.markers) {
             // Files put together bring a header each.
             (self.comma, self.columns) = header;
-            (self.least, self.order) = (self.columns.len(), sorted(&self.columns));
+            self.least = self.columns.len();
             return;
         }
         if self.columns.is_empty() {
@@ -124,17 +122,10 @@ impl Table {
             return;
         }
         cells.resize(self.columns.len(), String::new());
-        let cell = |&i: &usize| (self.columns[i].clone(), Value::String(std::mem::take(&mut cells[i])));
-        let fields = Value::Object(self.order.iter().map(cell).collect::<Map<_, _>>());
+        let fields = self.columns.iter().cloned().zip(cells.into_iter().map(Value::String));
+        let fields = Value::Object(fields.collect::<Map<_, _>>());
         sink.value(fields, row.len());
     }
-}
-
-/// Of two columns of one name the later one stays the later.
-fn sorted(columns: &[String]) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..columns.len()).collect();
-    order.sort_by_key(|&i| &columns[i]);
-    order
 }
 
 /// What stands between the cells of a header, and these, if a row is one.
@@ -157,8 +148,7 @@ fn cells(row: &str, comma: u8) -> Vec<String> {
     let mut rest = row;
     loop {
         // Both marks are ASCII, so cutting beside them keeps whole characters.
-        let mark = rest.bytes().position(|b| b == b'"' || (!quoted && b == comma));
-        let Some(at) = mark else {
+        let Some(at) = rest.bytes().position(|b| b == b'"' || (!quoted && b == comma)) else {
             cell.push_str(rest);
             cells.push(cell);
             return cells;

@@ -172,7 +172,7 @@ pub(crate) async fn perform(api: &Api, headers: &HeaderMap, alert_id: String, or
         _ => (api.reader(headers)?, by.unwrap_or_else(|| "analyst".to_owned()), "analyst"),
     };
     let act: &Arc<dyn Act> = api.act.as_ref().ok_or(NO_READER)?;
-    let versions: Vec<AlertVersion> = reader.versions(alert_id.clone()).await?.into_iter().map(|a| a.version).collect();
+    let versions: Vec<AlertVersion> = reader.story(alert_id.clone()).await?.versions.into_iter().map(|a| a.version).collect();
     if versions.is_empty() {
         return Err(Error::NotFound("there is no such alert"));
     }

@@ -24,10 +24,8 @@ use crate::{
 pub trait Reader: Send + Sync + 'static {
     /// The newest alerts, each in its latest version.
     fn alerts(&self, filter: Filter) -> BoxFuture<'_, Result<Vec<Alert>, store::Error>>;
-    /// All versions of an alert, oldest first; empty when there is none.
-    fn versions(&self, alert_id: String) -> BoxFuture<'_, Result<Vec<Alert>, store::Error>>;
-    /// What people did about an alert, oldest first.
-    fn actions(&self, alert_id: String) -> BoxFuture<'_, Result<Vec<ActionRow>, store::Error>>;
+    /// What there is of an alert.
+    fn story(&self, alert_id: String) -> BoxFuture<'_, Result<Story, store::Error>>;
     /// Managers with baselines, those with the newest activity first.
     fn managers(&self, tenant: Option<String>, limit: u32) -> BoxFuture<'_, Result<Vec<Manager>, store::Error>>;
     /// How much there is.
@@ -45,6 +43,15 @@ pub struct Alert {
     /// The version.
     #[serde(flatten)]
     pub version: AlertVersion,
+}
+
+/// An alert from its opening on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Story {
+    /// All versions, oldest first; none: there is no such alert.
+    pub versions: Vec<Alert>,
+    /// What people did about it, oldest first.
+    pub actions: Vec<ActionRow>,
 }
 
 /// A watched person, by pseudonym.
@@ -141,10 +148,9 @@ pub(super) async fn list(
 }
 
 pub(super) async fn one(State(api): State<Api>, headers: HeaderMap, Path(id): Path<String>) -> Result<Json<Value>, Error> {
-    let reader = api.reader(&headers)?;
-    let versions = reader.versions(id.clone()).await?;
+    let Story { versions, actions } = api.reader(&headers)?.story(id).await?;
     let latest = versions.last().ok_or(Error::NotFound("there is no such alert"))?;
-    let actions: Vec<Value> = reader.actions(id).await?.iter().map(super::actions::shown).collect();
+    let actions: Vec<Value> = actions.iter().map(super::actions::shown).collect();
     Ok(Json(json!({ "alert": latest, "versions": versions, "actions": actions })))
 }
 

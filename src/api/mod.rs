@@ -31,7 +31,7 @@ pub use access::Access;
 pub(crate) use actions::perform;
 pub use actions::{Act, Acted, ActionOrder, Undone};
 pub(crate) use alerts::at_least;
-pub use alerts::{Alert, Counts, Manager, Reader};
+pub use alerts::{Alert, Counts, Manager, Reader, Story};
 pub use body::Limits;
 pub use error::Error;
 pub use ingest::{Batch, DEFAULT_FORMAT, FIRST_LINE, Ingest, ORIGIN, RawLine, Refused, Rejection, Taken};

@@ -4,7 +4,7 @@ use clickhouse::Row;
 use futures_util::future::{BoxFuture, FutureExt};
 use serde::Deserialize;
 
-use super::alerts::{Alert, Counts, Manager, Reader};
+use super::alerts::{Alert, Counts, Manager, Reader, Story};
 use crate::{
     event::Timestamp,
     store::{
@@ -45,32 +45,33 @@ LEFT JOIN (SELECT tenant, manager, count() AS n FROM alerts_latest GROUP BY tena
     ON d.tenant = a.tenant AND d.manager = a.manager
 GROUP BY tenant, manager_alias ORDER BY last_day DESC, tenant, manager_alias LIMIT ?";
 
-impl Stored {
-    /// Rows with what people did about their alerts.
-    async fn with_standing(&self, rows: Vec<AlertRow>) -> Result<Vec<Alert>, Error> {
-        let mut ids: Vec<String> = rows.iter().map(|row| row.alert_id.clone()).collect();
-        ids.sort_unstable();
-        ids.dedup();
-        let done = actions::of(&self.0, &ids).await?;
-        let alert = |row: AlertRow| {
-            let standing = Standing::of(done.iter().filter(|a| a.alert_id == row.alert_id));
-            Ok(Alert { manager_alias: row.manager_alias.clone(), standing, version: row.into_version()? })
-        };
-        rows.into_iter().map(alert).collect()
-    }
+/// Rows, with what these actions make of their alerts.
+fn with_standing(rows: Vec<AlertRow>, done: &[ActionRow]) -> Result<Vec<Alert>, Error> {
+    let alert = |row: AlertRow| {
+        let standing = Standing::of(done.iter().filter(|a| a.alert_id == row.alert_id));
+        Ok(Alert { manager_alias: row.manager_alias.clone(), standing, version: row.into_version()? })
+    };
+    rows.into_iter().map(alert).collect()
 }
 
 impl Reader for Stored {
     fn alerts(&self, filter: Filter) -> BoxFuture<'_, Result<Vec<Alert>, Error>> {
-        async move { self.with_standing(query::alerts(&self.0, &filter).await?).await }.boxed()
+        async move {
+            // Each is there once, in its latest version.
+            let rows = query::alerts(&self.0, &filter).await?;
+            let ids: Vec<String> = rows.iter().map(|row| row.alert_id.clone()).collect();
+            with_standing(rows, &actions::of(&self.0, &ids).await?)
+        }
+        .boxed()
     }
 
-    fn versions(&self, alert_id: String) -> BoxFuture<'_, Result<Vec<Alert>, Error>> {
-        async move { self.with_standing(query::versions(&self.0, &alert_id).await?).await }.boxed()
-    }
-
-    fn actions(&self, alert_id: String) -> BoxFuture<'_, Result<Vec<ActionRow>, Error>> {
-        async move { actions::of(&self.0, &[alert_id]).await }.boxed()
+    fn story(&self, alert_id: String) -> BoxFuture<'_, Result<Story, Error>> {
+        async move {
+            let ids = [alert_id];
+            let (rows, actions) = tokio::try_join!(query::versions(&self.0, &ids[0]), actions::of(&self.0, &ids))?;
+            Ok(Story { versions: with_standing(rows, &actions)?, actions })
+        }
+        .boxed()
     }
 
     fn managers(&self, tenant: Option<String>, limit: u32) -> BoxFuture<'_, Result<Vec<Manager>, Error>> {

@@ -166,13 +166,10 @@ impl Reader for Shelf {
         async { Ok(vec![alert(2)]) }.boxed()
     }
 
-    fn versions(&self, id: String) -> BoxFuture<'_, Result<Vec<Alert>, store::Error>> {
-        async move { if id.starts_with("7a0c") { Ok(vec![alert(1), alert(2)]) } else { Ok(Vec::new()) } }.boxed()
-    }
-
-    fn actions(&self, alert_id: String) -> BoxFuture<'_, Result<Vec<ActionRow>, store::Error>> {
+    fn story(&self, alert_id: String) -> BoxFuture<'_, Result<Story, store::Error>> {
         async move {
-            Ok(vec![ActionRow {
+            let versions = if alert_id.starts_with("7a0c") { vec![alert(1), alert(2)] } else { Vec::new() };
+            let comment = ActionRow {
                 tenant: "acme".to_owned(),
                 alert_id,
                 revision: 1,
@@ -185,7 +182,8 @@ impl Reader for Shelf {
                 reason: String::new(),
                 comment: "asked her <script>".to_owned(),
                 assignee: String::new(),
-            }])
+            };
+            Ok(Story { versions, actions: vec![comment] })
         }
         .boxed()
     }

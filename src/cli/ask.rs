@@ -6,7 +6,12 @@ use hyper::{Request, StatusCode, header};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::ops::config::{Config, Secret, Store};
+use super::replay;
+use crate::{
+    ops::config::{Config, Secret, Store},
+    pipeline::service::CONSOLE,
+    store::state,
+};
 
 /// Of the account that writes the store.
 pub(super) fn password(config: &Config) -> Option<Secret> {
@@ -16,6 +21,30 @@ pub(super) fn password(config: &Config) -> Option<Secret> {
         Store::Embedded(_) => crate::store::embedded::access(&config.data).map(|a| a.writer_password),
         #[cfg(not(feature = "embedded"))]
         Store::Embedded(_) => None,
+    }
+}
+
+/// The instance that runs here.
+pub(super) struct Running {
+    /// Its store.
+    pub(super) client: clickhouse::Client,
+    console: String,
+    password: Secret,
+}
+
+impl Running {
+    /// Finds it; `orders`: what only a running instance can put into its log.
+    pub(super) async fn find(config: &Config, orders: &str) -> anyhow::Result<Self> {
+        let none = || format!("no Filin runs here: start it, its log takes {orders} only from the running instance");
+        let client = replay::live(config).with_context(none)?;
+        let console = state::meta(&client, CONSOLE).await?.context("the running instance has not said where it listens")?;
+        let password = password(config).context("the running instance's password is not there")?;
+        Ok(Self { client, console, password })
+    }
+
+    /// Posts an order.
+    pub(super) async fn post<T: DeserializeOwned>(&self, path: &str, order: &impl Serialize) -> anyhow::Result<T> {
+        post(&self.console, &self.password, path, order).await?.context("the running instance does not answer: try again")
     }
 }
 

@@ -6,13 +6,12 @@ use std::{
     time::Duration,
 };
 
-use anyhow::Context as _;
 use serde::Serialize;
 
 use super::{
-    Usage, ask,
+    Usage,
+    ask::Running,
     dead_letters::{Where, close, store},
-    replay,
 };
 use crate::{
     api::MuteOrder,
@@ -22,8 +21,7 @@ use crate::{
         clock,
         config::{Config, span},
     },
-    pipeline::service::CONSOLE,
-    store::{self, rows::MuteRow, state},
+    store::{self, rows::MuteRow},
 };
 
 /// Flags of `filin mute`.
@@ -161,12 +159,7 @@ fn who(by: Option<String>) -> Result<String, Usage> {
 
 fn order(runtime: &tokio::runtime::Runtime, place: &Where, order: MuteOrder) -> anyhow::Result<ExitCode> {
     let config = place.config()?;
-    let done: MuteOrder = runtime.block_on(async {
-        let client = replay::live(&config).context("no Filin runs here: start it, its log takes mutes only from the running instance")?;
-        let console = state::meta(&client, CONSOLE).await?.context("the running instance has not said where it listens")?;
-        let password = ask::password(&config).context("the running instance's password is not there")?;
-        ask::post(&console, &password, "/v1/mutes", &order).await?.context("the running instance does not answer: try again")
-    })?;
+    let done: MuteOrder = runtime.block_on(async { Running::find(&config, "mutes").await?.post("/v1/mutes", &order).await })?;
     let mut out = io::stdout().lock();
     if place.json {
         writeln!(out, "{}", serde_json::to_string_pretty(&done)?)?;

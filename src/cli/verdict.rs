@@ -5,18 +5,13 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::Context as _;
 use serde_json::Value;
 
-use super::{Usage, ask, dead_letters::Where, replay};
+use super::{Usage, ask::Running, dead_letters::Where};
 use crate::{
     api::ActionOrder,
     engine::VerdictKind,
-    pipeline::service::CONSOLE,
-    store::{
-        actions::{self, ActionKind, Standing},
-        state,
-    },
+    store::actions::{self, ActionKind, Standing},
 };
 
 /// Flags of `filin verdict`.
@@ -54,10 +49,8 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     let config = place.config()?;
     let done: Value = runtime.block_on(async {
-        let client = replay::live(&config).context("no Filin runs here: start it, its log takes answers only from the running instance")?;
-        let console = state::meta(&client, CONSOLE).await?.context("the running instance has not said where it listens")?;
-        let password = ask::password(&config).context("the running instance's password is not there")?;
-        let known = actions::of(&client, std::slice::from_ref(&alert)).await?;
+        let running = Running::find(&config, "answers").await?;
+        let known = actions::of(&running.client, std::slice::from_ref(&alert)).await?;
         let order = ActionOrder {
             action: ActionKind::Close,
             verdict: Some(verdict),
@@ -67,9 +60,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
             revision: Standing::of(&known).revision,
             by: Some(by),
         };
-        ask::post(&console, &password, &format!("/v1/alerts/{alert}/actions"), &order)
-            .await?
-            .context("the running instance does not answer: try again")
+        running.post(&format!("/v1/alerts/{alert}/actions"), &order).await
     })?;
     let mut out = io::stdout().lock();
     if place.json {

@@ -11,11 +11,11 @@ use serde::Deserialize;
 
 use super::{
     language,
-    page::chip,
+    page::{brand, chip, head, languages},
     words::{Lang, minute},
 };
 use crate::{
-    api::{ActionOrder, Alert, Api, Error, perform},
+    api::{ActionOrder, Alert, Api, Error, Story, perform},
     engine::VerdictKind,
     event::Timestamp,
     store::actions::{self, ActionKind, ActionRow},
@@ -36,11 +36,10 @@ pub(super) async fn show(
 ) -> Result<Response, Error> {
     let asked = asked.map(|Query(asked)| asked).unwrap_or_default();
     let lang = language(&headers, asked.lang);
-    let reader = api.reader(&headers)?;
-    let (versions, done) = tokio::try_join!(reader.versions(id.clone()), reader.actions(id))?;
+    let Story { versions, actions } = api.reader(&headers)?.story(id).await?;
     let alert = versions.last().ok_or(Error::NotFound("there is no such alert"))?;
     let language = (header::CONTENT_LANGUAGE, lang.tag());
-    Ok(([language, (header::VARY, "accept-language")], Html(page(lang, alert, &done).into_string())).into_response())
+    Ok(([language, (header::VARY, "accept-language")], Html(page(lang, alert, &actions).into_string())).into_response())
 }
 
 pub(super) async fn act(State(api): State<Api>, headers: HeaderMap, Path(id): Path<String>, body: Bytes) -> Result<Response, Error> {
@@ -51,7 +50,7 @@ pub(super) async fn act(State(api): State<Api>, headers: HeaderMap, Path(id): Pa
     let (order, lang) = order(&body).map_err(|message| Error::BadRequest { code: "bad_action", message })?;
     perform(&api, &headers, id.clone(), order).await?;
     // Letters, digits and dashes only, or there would be no such alert.
-    let place = format!("/alerts/{id}{}", lang.map_or("", |l| if l == Lang::Ru { "?lang=ru" } else { "?lang=en" }));
+    let place = format!("/alerts/{id}{}", lang.map_or(String::new(), |lang| format!("?lang={}", lang.tag())));
     Ok((StatusCode::SEE_OTHER, [(header::LOCATION, place)]).into_response())
 }
 
@@ -84,27 +83,16 @@ fn order(body: &[u8]) -> Result<(ActionOrder, Option<Lang>), String> {
 
 fn page(lang: Lang, alert: &Alert, done: &[ActionRow]) -> Markup {
     let (t, a) = (|en, ru| lang.pick(en, ru), &alert.version);
+    let home = format!("/?lang={}", lang.tag());
     html! {
         (DOCTYPE)
         html lang=(lang.tag()) {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                title { "Filin · " (alert.manager_alias) }
-                link rel="icon" type="image/svg+xml" href="/assets/filin.svg";
-                link rel="stylesheet" href="/assets/filin.css";
-            }
+            head { (head(&format!("Filin · {}", alert.manager_alias))) }
             body {
                 header.top {
-                    a.brand href={ "/?lang=" (lang.tag()) } { img src="/assets/filin.svg" alt="" width="32" height="32"; span { "Filin" } }
-                    p.lead { a href={ "/?lang=" (lang.tag()) } { (t("All alerts", "Все оповещения")) } }
-                    div.controls { nav aria-label=(t("Language", "Язык")) {
-                        @for other in [Lang::En, Lang::Ru] {
-                            a href={ "/alerts/" (a.alert_id) "?lang=" (other.tag()) } lang=(other.tag()) hreflang=(other.tag())
-                                aria-current=[(other == lang).then_some("true")] { (other.pick("English", "Русский")) }
-                        }
-                    } }
+                    (brand(&home))
+                    p.lead { a href=(home) { (t("All alerts", "Все оповещения")) } }
+                    div.controls { (languages(lang, |other| format!("/alerts/{}?lang={}", a.alert_id, other.tag()))) }
                 }
                 main {
                     article.alert data-severity=(a.severity.as_str()) {

@@ -20,6 +20,41 @@ pub(super) fn chip(lang: Lang, severity: Severity) -> Markup {
     html! { span.chip data-severity=(severity.as_str()) { (lang.severity(severity)) } }
 }
 
+/// What stands in the head of every page.
+pub(super) fn head(title: &str) -> Markup {
+    html! {
+        meta charset="utf-8";
+        meta name="viewport" content="width=device-width, initial-scale=1";
+        meta name="color-scheme" content="light dark";
+        title { (title) }
+        link rel="icon" type="image/svg+xml" href="/assets/filin.svg";
+        link rel="stylesheet" href="/assets/filin.css";
+    }
+}
+
+/// The owl, and where it leads.
+pub(super) fn brand(home: &str) -> Markup {
+    html! {
+        a.brand href=(home) {
+            img src="/assets/filin.svg" alt="" width="32" height="32";
+            span { "Filin" }
+        }
+    }
+}
+
+/// Links to the same page in each language.
+pub(super) fn languages(now: Lang, address: impl Fn(Lang) -> String) -> Markup {
+    html! {
+        nav aria-label=(now.pick("Language", "Язык")) {
+            @for lang in [Lang::En, Lang::Ru] {
+                a href=(address(lang)) lang=(lang.tag()) hreflang=(lang.tag()) aria-current=[(lang == now).then_some("true")] {
+                    (lang.pick("English", "Русский"))
+                }
+            }
+        }
+    }
+}
+
 /// All that the page shows.
 pub(super) struct Page {
     pub(super) lang: Lang,
@@ -39,17 +74,12 @@ impl Page {
             (DOCTYPE)
             html lang=(self.lang.tag()) {
                 head {
-                    meta charset="utf-8";
-                    meta name="viewport" content="width=device-width, initial-scale=1";
-                    meta name="color-scheme" content="light dark";
-                    title { "Filin" }
-                    link rel="icon" type="image/svg+xml" href="/assets/filin.svg";
-                    link rel="stylesheet" href="/assets/filin.css";
+                    (head("Filin"))
                     script src="/assets/filin.js" defer {}
                 }
                 body {
                     a.skip href="#alerts" { (t("Skip to alerts", "К оповещениям")) }
-                    (self.head())
+                    (self.top())
                     main {
                         div #live {
                             (self.tiles())
@@ -63,23 +93,15 @@ impl Page {
         }
     }
 
-    fn head(&self) -> Markup {
+    fn top(&self) -> Markup {
         let t = |en, ru| self.lang.pick(en, ru);
         html! {
             header.top {
-                a.brand href=(self.link(None, None)) {
-                    img src="/assets/filin.svg" alt="" width="32" height="32";
-                    span { "Filin" }
-                }
+                (brand(&self.link(None, None)))
                 p.lead { (t("Who asks for what, and what is unusual about it", "Кто что запрашивает и что в этом необычного")) }
                 div.controls {
                     label #refresh hidden { input #pause type="checkbox"; " " (t("pause updates", "не обновлять")) }
-                    nav aria-label=(t("Language", "Язык")) {
-                        @for lang in [Lang::En, Lang::Ru] {
-                            a href=(self.query(lang, self.asked.severity, self.asked.manager.as_deref())) lang=(lang.tag()) hreflang=(lang.tag())
-                                aria-current=[(lang == self.lang).then_some("true")] { (lang.pick("English", "Русский")) }
-                        }
-                    }
+                    (languages(self.lang, |lang| self.query(lang, self.asked.severity, self.asked.manager.as_deref())))
                 }
             }
         }
@@ -134,7 +156,7 @@ impl Page {
                         ul.counts {
                             @for severity in Severity::ALL.iter().rev() {
                                 @let n = counts.alerts.iter().find(|(name, _)| name == severity.as_str()).map_or(0, |(_, n)| *n);
-                                li { (self.chip(*severity)) " " (self.lang.number(n)) }
+                                li { (chip(self.lang, *severity)) " " (self.lang.number(n)) }
                             }
                         }
                     }
@@ -186,7 +208,7 @@ impl Page {
         html! {
             article.alert data-severity=(a.severity.as_str()) {
                 p.meta {
-                    (self.chip(a.severity)) " "
+                    (chip(self.lang, a.severity)) " "
                     (super::one::state(self.lang, alert)) " "
                     (self.subject(alert))
                     @if let Some(team) = &a.team { " " span.team { (team) } }
@@ -235,10 +257,6 @@ impl Page {
             SubjectKind::Tenant => t("organisation", "организация"),
         };
         html! { span.who { (kind) } }
-    }
-
-    fn chip(&self, severity: Severity) -> Markup {
-        chip(self.lang, severity)
     }
 
     fn tables(&self) -> Markup {

@@ -15,9 +15,6 @@ use crate::{
     },
 };
 
-/// Series of the detectors that a verdict of expected work sets back.
-const DRIP: [&str; 3] = ["c_rec", "c_unrel", "c_distinct"];
-
 /// Does what people ask of alerts.
 pub struct Answers {
     ingestor: Ingestor,
@@ -78,8 +75,8 @@ impl Answers {
         let mut days: Vec<Date> = versions.iter().map(|v| self.ingestor.day(&latest.tenant, &manager, v.time)).collect();
         days.sort_unstable();
         days.dedup();
-        let named = |series: &&str| latest.contributions.iter().any(|c| c.detector == *series && c.sentence.is_some());
-        let drip = DRIP.iter().filter(|series| named(series)).map(|series| (*series).to_owned()).collect();
+        let named = latest.contributions.iter().filter(|c| c.family == "drip" && c.sentence.is_some());
+        let drip = named.map(|c| c.detector.clone()).collect();
         Verdict { alert_id: latest.alert_id.clone(), manager, days, verdict, drip, at, by: by.to_owned() }
     }
 }

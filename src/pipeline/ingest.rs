@@ -225,14 +225,11 @@ impl Ingestor {
         self.note(tenant, record).await
     }
 
-    /// The manager-day of an instant: in the person's zone as of then, else in the tenant's.
+    /// The manager-day of an instant.
     pub fn day(&self, tenant: &str, manager: &str, at: Timestamp) -> Date {
         let tenants = self.0.tenants.read().expect("no holder panics");
-        let known = tenants.get(tenant);
-        let own = known.and_then(|k| k.directory.users().at(manager, at)).and_then(|u| u.time_zone.as_deref());
-        let names = own.into_iter().chain(known.map(|k| k.policy.zone.as_str()));
-        let zone = names.into_iter().find_map(|name| Zone::get(name).ok()).unwrap_or(Zone::UTC);
-        manager_day(zone.local_ms(at))
+        let zone = tenants.get(tenant).map(|known| directory::zone_of(known.directory.users().at(manager, at), &known.policy.zone));
+        manager_day(zone.unwrap_or(Zone::UTC).local_ms(at))
     }
 
     /// What the configuration says from here on; returns the tenants whose policy is another now.

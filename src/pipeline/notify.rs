@@ -172,14 +172,12 @@ impl Desk<'_> {
         let known: BTreeMap<String, Known> = known.into_iter().map(|k| (k.alert_id.clone(), k)).collect();
         let mut done = 0;
         for some in by_alert(due).chunks(alertmanager::AT_ONCE) {
-            let since: BTreeMap<&str, i64> = some.iter().flatten().rev().map(|o| (o.alert_id.as_str(), o.since)).collect();
-            let alerts: Vec<(String, Case)> = since
-                .iter()
-                .map(|(id, since)| {
-                    let since = known.get(*id).map_or(*since, |k| k.since.min(*since));
-                    (String::from(*id), Case { since, changed: true, closed: false })
-                })
-                .collect();
+            let case = |opens: &Vec<&Open>| {
+                let first = opens[0];
+                let since = known.get(&first.alert_id).map_or(first.since, |k| k.since.min(first.since));
+                (first.alert_id.clone(), Case { since, changed: true, closed: false })
+            };
+            let alerts: Vec<(String, Case)> = some.iter().map(case).collect();
             let opens: Vec<&Open> = some.iter().flatten().copied().collect();
             let answer = self.posted_to(tenants, &alerts, &people, now).await?;
             // One that is refused must not hold up the others.
@@ -310,7 +308,7 @@ impl Case {
     }
 }
 
-/// What is due, an entry for each alert, in the order in which they came.
+/// What is due, by alert, each in the order in which it came.
 fn by_alert<'a>(due: &[&'a Open]) -> Vec<Vec<&'a Open>> {
     let mut alerts: BTreeMap<&str, Vec<&Open>> = BTreeMap::new();
     for open in due {

@@ -130,18 +130,9 @@ pub(super) fn benign(company: &Company) -> Vec<Label> {
             }
         }
     }
-    let label = |((idx, what, from), to): (&(usize, &'static str, Date), &Date)| Label {
-        label: Kind::Benign,
-        scenario: (*what).to_owned(),
-        controls: Vec::new(),
-        strength: Strength::Medium,
-        manager: company.people[*idx].id.clone(),
-        from: midnight(company.zone(*idx), *from),
-        to: midnight(company.zone(*idx), later(*to, 1)).plus(-1),
-        event_ids: Vec::new(),
-        exposure: 0,
-        course: Vec::new(),
-        expect: None,
+    let label = |((idx, what, from), to): (&(usize, &'static str, Date), &Date)| {
+        let zone = company.zone(*idx);
+        honest(what, &company.people[*idx].id, midnight(zone, *from), midnight(zone, later(*to, 1)).plus(-1))
     };
     spans.iter().map(label).chain(mail_outs(company)).collect()
 }
@@ -149,17 +140,21 @@ pub(super) fn benign(company: &Company) -> Vec<Label> {
 /// The days on which marketing's program writes to a large part of the base.
 fn mail_outs(company: &Company) -> impl Iterator<Item = Label> + '_ {
     let dates = (company.start.0..=company.until.0).map(Date);
-    dates.filter_map(|date| company.newsletter(date)).map(|(at, _)| Label {
+    dates.filter_map(|date| company.newsletter(date)).map(|(at, _)| honest("mail_out", MAILER, at, at.plus(DAY_MS)))
+}
+
+fn honest(what: &str, manager: &str, from: Timestamp, to: Timestamp) -> Label {
+    Label {
         label: Kind::Benign,
-        scenario: "mail_out".to_owned(),
+        scenario: what.to_owned(),
         controls: Vec::new(),
         strength: Strength::Medium,
-        manager: MAILER.to_owned(),
-        from: at,
-        to: at.plus(DAY_MS),
+        manager: manager.to_owned(),
+        from,
+        to,
         event_ids: Vec::new(),
         exposure: 0,
         course: Vec::new(),
         expect: None,
-    })
+    }
 }

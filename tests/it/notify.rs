@@ -13,7 +13,7 @@ use std::{
 use filin::{event::Timestamp, notify, ops::clock};
 use serde_json::{Value, json};
 
-use crate::service::{Service, ended, filin, request, wait};
+use crate::service::{Service, ended, filin, free_address, request, wait};
 
 const SECRET: &str = "the secret of this webhook";
 
@@ -94,10 +94,6 @@ fn read(stream: &TcpStream) -> Option<Asked> {
     let mut body = vec![0; headers.get("content-length").and_then(|n| n.parse().ok()).unwrap_or(0)];
     reader.read_exact(&mut body).ok()?;
     Some(Asked { path, headers, body })
-}
-
-fn free() -> String {
-    TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").to_string()
 }
 
 /// A company with a decoy, whose program has to be of version 5.
@@ -248,7 +244,7 @@ fn a_webhook_gets_each_version_signed_and_again_under_the_same_key() {
 
 #[test]
 fn a_kill_between_store_and_notify_loses_none() {
-    let address = free();
+    let address = free_address();
     let company = Company::new(&webhook(&address));
     let service = company.start();
     company.push(&service, &[old_program("e-1", "u-1", 8), trap("e-2", "u-1", 8), trap("e-3", "u-2", 7), trap("e-4", "u-3", 6)]);
@@ -341,7 +337,7 @@ impl Drop for Alertmanager {
 
 impl Alertmanager {
     fn start(folder: &Path) -> Self {
-        let host = free();
+        let host = free_address();
         let mut command = Command::new(part("alertmanager"));
         command.arg(format!("--config.file={}", folder.join("alertmanager.yml").display()));
         command.arg(format!("--storage.path={}", folder.join("am").display()));

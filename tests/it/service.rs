@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     time::Duration,
@@ -36,6 +36,11 @@ pub(crate) fn ended(mut command: Command, code: i32) -> Output {
     let text = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(code), "{command:?}\n{text}\n{}", String::from_utf8_lossy(&output.stdout));
     output
+}
+
+/// An address on loopback that is free now.
+pub(crate) fn free_address() -> String {
+    TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("loopback has free ports").to_string()
 }
 
 /// Waits until `ready` gives something.

@@ -2,7 +2,6 @@
 //! faults that can be made in seconds raise their alerts.
 
 use std::{
-    net::TcpListener,
     path::Path,
     process::{Child, Command, Stdio},
 };
@@ -10,7 +9,7 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{Dashboard, list, path, word, yaml};
-use crate::service::{Service, request, wait};
+use crate::service::{Service, free_address, request, wait};
 
 struct Prometheus {
     child: Child,
@@ -29,7 +28,7 @@ impl Prometheus {
     fn start(folder: &Path, target: &str) -> Self {
         let binary = filin::ops::config::cache_dir().join("prometheus");
         assert!(binary.exists(), "{} is missing: run scripts/parts prometheus", binary.display());
-        let host = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").to_string();
+        let host = free_address();
         let config = json!({
             "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
             "rule_files": [path("dashboards/prometheus/rules.yml")],
