@@ -15,8 +15,6 @@ const NOTHING: &[&str] = &["", "N/A"];
 const INNER: &[&str] = &["payload", "data", "auth", "params", "variables"];
 /// Fields that are too much, or said elsewhere.
 const LEFT_OUT: &[&str] = &["Records", "QueryResults", "vpbx_api_key", "sign"];
-/// How names of secrets end, in any case.
-const SECRETS: &[&str] = &["token", "password", "secret", "cookie", "cookies", "api_key"];
 
 /// Whether a raw value says nothing: `""`, `null`, `N/A`.
 pub(super) fn is_absent(value: &Value) -> bool {
@@ -52,34 +50,25 @@ pub(super) fn whole(number: f64) -> Option<u64> {
 
 /// What stays of a raw record: every field that says something, inner levels unpacked, without secrets.
 pub(super) fn attrs(row: Map<String, Value>) -> BTreeMap<String, Value> {
-    let mut inner = Vec::new();
-    // Fields come in order of their names, so that the map is built at once.
-    let mut attrs: BTreeMap<String, Value> = said(row, &mut inner).collect();
+    let mut attrs = BTreeMap::new();
+    let mut levels = vec![row];
     // Outer fields come first: an inner one of the same name does not replace them.
-    while let Some(level) = inner.pop() {
-        for (name, value) in said(level, &mut inner) {
-            attrs.entry(name).or_insert(value);
+    while let Some(level) = levels.pop() {
+        for (name, value) in level {
+            match value {
+                Value::Object(inner) if INNER.contains(&name.as_str()) => levels.push(inner),
+                value if is_absent(&value) || is_secret(&name) => {}
+                value => drop(attrs.entry(name).or_insert(value)),
+            }
         }
     }
     attrs
 }
 
-/// The fields of one level that say something and are no secret; levels within it are put aside.
-fn said(level: Map<String, Value>, inner: &mut Vec<Map<String, Value>>) -> impl Iterator<Item = (String, Value)> {
-    level.into_iter().filter_map(|(name, value)| match value {
-        Value::Object(object) if INNER.contains(&name.as_str()) => {
-            inner.push(object);
-            None
-        }
-        value => (!is_absent(&value) && !is_secret(&name)).then_some((name, value)),
-    })
-}
-
 /// Tokens, passwords and cookies; an id of a token is none.
 pub(super) fn is_secret(name: &str) -> bool {
-    let name = name.as_bytes();
-    let ends = |end: &str| name.len() >= end.len() && name[name.len() - end.len()..].eq_ignore_ascii_case(end.as_bytes());
-    LEFT_OUT.iter().any(|left| left.as_bytes() == name) || SECRETS.iter().any(|end| ends(end))
+    let lower = name.to_ascii_lowercase();
+    LEFT_OUT.contains(&name) || ["token", "password", "secret", "cookie", "cookies", "api_key"].iter().any(|end| lower.ends_with(end))
 }
 
 /// An instant, or a time without an offset in this zone. In an overlap the earlier instant counts.

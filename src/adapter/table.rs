@@ -145,10 +145,11 @@ fn header(row: &str, by_comma: usize, markers: &[String]) -> Option<(u8, Vec<Str
 /// Cells of a row whose quotes are even. What stands between a closing quote and the comma is kept.
 fn cells(row: &str, comma: u8) -> Vec<String> {
     let (mut cells, mut cell, mut quoted) = (Vec::new(), String::new(), false);
+    let marks = ['"', char::from(comma)];
     let mut rest = row;
     loop {
         // Both marks are ASCII, so cutting beside them keeps whole characters.
-        let Some(at) = rest.bytes().position(|b| b == b'"' || (!quoted && b == comma)) else {
+        let Some(at) = rest.find(if quoted { &marks[..1] } else { &marks[..] }) else {
             cell.push_str(rest);
             cells.push(cell);
             return cells;
