@@ -8,7 +8,7 @@ use super::{
         novelty::{self, Asker, Everybody, Rates, WEIGHT},
     },
     calendar::hour_of_week,
-    control::{self, Asked, bulk_export},
+    control::{self, Asked, bulk_export, mass_change},
     day::Day,
     detector::{DRIFTS_ON, HURDLE, RULE, SHARE, Set},
     explain::{Attribute, Detector},
@@ -86,7 +86,7 @@ pub(super) fn accumulate(day: &mut Day, base: &mut Baseline, memory: &mut Memory
     let (ok, rec) = (event.ok(), number(records(event)));
     day.events += 1;
     if ok {
-        volumes(day, event, rec, company.people);
+        volumes(day, now, rec, company);
         let calls = event.action == Action::Call;
         let contact = is_contact(event);
         for client in &now.enriched.enrich.clients {
@@ -142,8 +142,9 @@ pub(super) fn accumulate(day: &mut Day, base: &mut Baseline, memory: &mut Memory
     changed
 }
 
-fn volumes(day: &mut Day, event: &Event, rec: f64, people: &People) {
+fn volumes(day: &mut Day, now: &Moment<'_>, rec: f64, company: &Company<'_>) {
     use Detector::{Destr, Ext, NOut, NQuery, NUpd, RecOut, RecScr, RecUnf};
+    let (event, people) = (now.event, company.people);
     let mut add = |detector: Detector, n: f64| day.x[detector as usize] += n;
     let (out, shown) = (goes_out(event.action), is_shown(event.action));
     if out {
@@ -157,6 +158,10 @@ fn volumes(day: &mut Day, event: &Event, rec: f64, people: &People) {
     }
     match event.action {
         Action::Search | Action::List | Action::Report => add(NQuery, 1.0),
+        Action::Delete | Action::Merge if company.terms.tidied > 1.0 && mass_change::is_housekeeping(now.enriched) => {
+            add(Destr, rec.max(1.0) / company.terms.tidied);
+            day.tidied = day.tidied.saturating_add(records(event).max(1));
+        }
         Action::Delete | Action::Merge => add(Destr, rec.max(1.0)),
         Action::Update => add(NUpd, rec.max(1.0)),
         Action::Transfer => {

@@ -12,7 +12,7 @@ use super::{
     places::Places,
     rule::Hits,
     sketch::Clients,
-    team,
+    state, team,
 };
 use crate::event::Date;
 
@@ -60,6 +60,9 @@ pub(super) struct Day {
     pub(super) largest: u64,
     /// Records changed in the busiest UTC hour.
     pub(super) most_changed: u64,
+    /// Records that an administrator tidied up.
+    #[serde(deserialize_with = "state::since::<7, _, _>")]
+    pub(super) tidied: u64,
     /// Per detector the greatest whole nat that was signalled.
     #[serde(with = "sparse")]
     pub(super) signalled: [u8; DETECTORS],
@@ -82,6 +85,9 @@ pub(super) struct Day {
     pub(super) day_off: bool,
     /// The share of clients touched without a reason, of a usual day's at least.
     pub(super) share: f64,
+    /// That share among the team's others on its day before.
+    #[serde(deserialize_with = "state::since::<7, _, _>")]
+    pub(super) team_before: Option<f64>,
     pub(super) places: Places,
     /// Hour of the week, and what it means.
     pub(super) hours: Vec<(u8, Hour)>,
@@ -148,6 +154,7 @@ impl Day {
             hits: Hits::default(),
             largest: 0,
             most_changed: 0,
+            tidied: 0,
             signalled: [0; DETECTORS],
             told_share: 0.0,
             told: 0,
@@ -160,6 +167,7 @@ impl Day {
             new_channel: false,
             day_off: false,
             share: 0.0,
+            team_before: None,
             places: Places::default(),
             hours: Vec::new(),
             news: News::default(),

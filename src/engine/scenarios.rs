@@ -767,6 +767,53 @@ fn each_kind_of_event_adds_to_its_own_amounts_and_to_no_others() {
 }
 
 #[test]
+#[expect(clippy::type_complexity, reason = "a table")]
+fn an_administrators_clean_up_weighs_less_and_nothing_else_does() {
+    use crate::event::{Address, Object, ObjectType, Work};
+    fn kind(kind: ObjectType) -> Option<Object> {
+        Some(Object { kind: Some(kind), ..Object::default() })
+    }
+    let x = |action: Action, change: &dyn Fn(&mut Enriched)| {
+        let mut told = Told::new(&["anna"]);
+        told.event("anna", "2026-01-05T10:00:00Z", action, |e| {
+            (e.event.records, e.event.object) = (Some(10), kind(ObjectType::Lead));
+            (e.enrich.grade, e.enrich.work) = (Some("admin".to_owned()), Some(Work::In));
+            change(e);
+        });
+        told.tenant.last_trace().x[crate::engine::explain::Detector::Destr as usize]
+    };
+    let rows: &[(Action, &dyn Fn(&mut Enriched), f64)] = &[
+        (Action::Delete, &|_| {}, 0.2),
+        (Action::Merge, &|_| {}, 0.2),
+        (Action::Merge, &|e| e.event.object = kind(ObjectType::Client), 0.2),
+        (Action::Merge, &|e| e.enrich.work = None, 0.2),
+        (Action::Merge, &|e| e.enrich.work = Some(Work::Rostered), 0.2),
+        (Action::Delete, &|e| e.event.object = kind(ObjectType::Client), 10.0),
+        (Action::Delete, &|e| e.event.object = kind(ObjectType::Deal), 10.0),
+        (Action::Delete, &|e| e.event.object = None, 10.0),
+        (Action::Transfer, &|_| {}, 10.0),
+        (Action::Merge, &|e| e.enrich.grade = Some("lead".to_owned()), 10.0),
+        (Action::Merge, &|e| e.enrich.grade = None, 10.0),
+        (Action::Merge, &|e| e.enrich.work = Some(Work::Out), 10.0),
+        (Action::Merge, &|e| e.enrich.work = Some(Work::Absent), 10.0),
+        (Action::Merge, &|e| e.enrich.work = Some(Work::Holiday), 10.0),
+        (Action::Merge, &|e| e.enrich.address = Address::Denied, 10.0),
+        (Action::Merge, &|e| e.enrich.notice = true, 10.0),
+        (Action::Merge, &|e| e.event.actor.kind = ActorKind::Integration, 10.0),
+    ];
+    for (i, (action, change, expected)) in rows.iter().enumerate() {
+        let found = x(*action, *change);
+        assert!((found - expected).abs() < 1e-9, "row {i}: {found}, not {expected}");
+    }
+    let mut told = Told::new(&["anna"]);
+    told.tell(Record::Policy(Policy::reference()));
+    told.event("anna", "2026-01-05T10:00:00Z", Action::Merge, |e| {
+        (e.event.records, e.enrich.grade) = (Some(10), Some("admin".to_owned()));
+    });
+    assert!((told.tenant.last_trace().x[crate::engine::explain::Detector::Destr as usize] - 10.0).abs() < 1e-9, "the switch is off");
+}
+
+#[test]
 fn clients_of_an_hour_are_those_of_that_hour() {
     let mut told = Told::new(&["anna"]);
     for (i, hour) in [9, 9, 9, 10, 10].into_iter().enumerate() {

@@ -3,6 +3,8 @@
 //! The set of event hashes seen is in none: it is as large as the events of three days, which are stored anyway, and is rebuilt
 //! from them ([`Tenant::remember`]).
 
+use std::cell::Cell;
+
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
@@ -15,13 +17,15 @@ use super::{
 use crate::event::{Date, Timestamp};
 
 /// Version of the snapshots.
-const VERSION: u8 = 6;
+pub(super) const VERSION: u8 = 7;
+/// The oldest that can be read.
+pub(super) const OLDEST: u8 = 6;
 
 /// A snapshot cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Another version wrote it.
-    #[error("the state has version {found}, this engine reads version {VERSION}: run the engine that wrote it, or replay the log")]
+    #[error("the state has version {found}, this engine reads {OLDEST} to {VERSION}: run the engine that wrote it, or replay the log")]
     Version {
         /// Its version byte.
         found: u8,
@@ -45,15 +49,26 @@ fn write<T: Serialize>(value: &T) -> Vec<u8> {
     postcard::to_extend(value, vec![VERSION]).expect("a vector takes all bytes, and every part of the state has a known length")
 }
 
+thread_local! {
+    /// Version of what is being read: fields cannot ask what they are part of.
+    static READING: Cell<u8> = const { Cell::new(VERSION) };
+}
+
+/// For `#[serde(deserialize_with = "state::since::<7, _, _>")]`: a field that states before this version do not have.
+pub(super) fn since<'de, const FIRST: u8, T: Deserialize<'de> + Default, D: serde::Deserializer<'de>>(from: D) -> Result<T, D::Error> {
+    if READING.get() < FIRST { Ok(T::default()) } else { T::deserialize(from) }
+}
+
 fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
-    match bytes.split_first() {
-        Some((&VERSION, rest)) => match postcard::take_from_bytes(rest) {
-            Ok((value, [])) => Ok(value),
-            Ok(_) => Err(Error::Damaged("it has more bytes than it should".to_owned())),
-            Err(e) => Err(Error::Damaged(e.to_string())),
-        },
-        Some((&found, _)) => Err(Error::Version { found }),
-        None => Err(Error::Damaged("it is empty".to_owned())),
+    let Some((&version, rest)) = bytes.split_first() else { return Err(Error::Damaged("it is empty".to_owned())) };
+    if !(OLDEST..=VERSION).contains(&version) {
+        return Err(Error::Version { found: version });
+    }
+    READING.set(version);
+    match postcard::take_from_bytes(rest) {
+        Ok((value, [])) => Ok(value),
+        Ok(_) => Err(Error::Damaged("it has more bytes than it should".to_owned())),
+        Err(e) => Err(Error::Damaged(e.to_string())),
     }
 }
 

@@ -45,7 +45,7 @@ impl Day {
             // The only one that may fall within a day: what the whole team does by now was no theft this morning. And of a usual
             // day's clients at least: three strangers at nine are not a day of strangers only.
             let clients = self.clients().max(expected.hurdle.at(Detector::Distinct as usize, 0.0));
-            let team = team.share_of_others(self.x[SHARE], self.clients()).unwrap_or(0.0);
+            let team = team.share_of_others(self.x[SHARE], self.clients(), self.team_before).unwrap_or(0.0);
             self.share = self.x[SHARE] / clients;
             self.raw[SHARE] = expected.share.surprise(self.x[SHARE], clients, team);
             self.r[SHARE] = self.raw[SHARE];

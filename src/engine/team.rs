@@ -15,6 +15,8 @@ use crate::event::Date;
 const MOST: f64 = 8.0;
 /// A team that touched fewer clients says nothing about whose they are.
 const TOUCHED: f64 = 20.0;
+/// Days back that a team's last one may lie: over a week-end.
+const LATELY: i32 = 4;
 /// A team of fewer others says nothing.
 const OTHERS: u32 = 3;
 
@@ -58,6 +60,12 @@ impl Teams {
         self.days.get(&(date, team))
     }
 
+    /// The team's latest day before this one that says whose clients it touched.
+    pub(super) fn before(&self, date: Date, team: u64) -> Option<(Date, &TeamDay)> {
+        let says = |d: &TeamDay| d.members > OTHERS && d.clients >= TOUCHED;
+        (1..=LATELY).map(|back| Date(date.0 - back)).find_map(|d| self.known_day(d, team).filter(|day| says(day)).map(|day| (d, day)))
+    }
+
     /// Forgets dates of which `old` holds.
     pub(super) fn forget(&mut self, mut old: impl FnMut(Date) -> bool) {
         self.days.retain(|(date, _), _| !old(*date));
@@ -91,10 +99,14 @@ impl TeamDay {
     }
 
     /// Share of clients without a reason among those that the other members touched, if there are three of them and they touched
-    /// enough.
-    pub(super) fn share_of_others(&self, strangers: f64, clients: f64) -> Option<f64> {
+    /// enough. Where their share of the day before is known, today's begins from it: a campaign goes on in the morning.
+    pub(super) fn share_of_others(&self, strangers: f64, clients: f64, before: Option<f64>) -> Option<f64> {
         let others = (self.clients - clients).max(0.0);
-        (self.members > OTHERS && others >= TOUCHED).then(|| ((self.strangers - strangers) / others).clamp(0.0, 1.0))
+        let today = (self.strangers - strangers).clamp(0.0, others);
+        match before {
+            Some(before) => Some((today + TOUCHED * before) / (others + TOUCHED)),
+            None => (self.members > OTHERS && others >= TOUCHED).then(|| today / others),
+        }
     }
 
     /// Mean weight of clients touched without a reason over the other members, if there are three.
@@ -117,6 +129,28 @@ mod tests {
             day.discount(K, 0.0, each);
         }
         day
+    }
+
+    #[test]
+    fn a_morning_begins_from_what_the_team_did_the_day_before() {
+        let (team, on) = (7, |d: i32| Date(100 + d));
+        let mut teams = Teams::default();
+        let fill = |teams: &mut Teams, date, members: u32, strangers: u32| {
+            let day = teams.day(date, team);
+            (0..members).for_each(|_| day.join());
+            (0..40).for_each(|i| day.touch(0.0, if i < strangers { 1.0 } else { 0.0 }));
+        };
+        fill(&mut teams, on(0), 4, 20);
+        fill(&mut teams, on(1), 2, 0);
+        assert!(teams.before(on(0), team).is_none() && teams.before(on(5), team).is_none() && teams.before(on(4), 8).is_none());
+        let (date, day) = teams.before(on(4), team).expect("the one with enough members");
+        assert_eq!(date, on(0));
+        assert_eq!(day.share_of_others(10.0, 10.0, None), Some(10.0 / 30.0), "without one's own");
+        let mut today = TeamDay::default();
+        assert_eq!(today.share_of_others(0.0, 0.0, None), None);
+        assert_eq!(today.share_of_others(0.0, 0.0, Some(0.5)), Some(0.5));
+        (0..60).for_each(|_| today.touch(0.0, 0.0));
+        assert_eq!(today.share_of_others(0.0, 0.0, Some(0.5)), Some(10.0 / 80.0), "and ends with today's");
     }
 
     #[test]

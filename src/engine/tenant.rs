@@ -313,8 +313,14 @@ impl Tenant {
     /// Adds an event to a manager's day and tells what is found.
     fn score(&mut self, n: usize, at: usize, now: &Moment<'_>, effects: &mut Vec<Effect>) {
         let Manager { id, base, days, episodes, memory, nears, .. } = self.roster.change(n);
-        let day = &mut days[at];
         let Shared { classes, teams, everybody, windows, watch, mutes, week, prior, .. } = &mut self.shared;
+        let team = days[at].team();
+        let before = teams.before(days[at].date, team).filter(|_| self.terms.lately).and_then(|(date, team_day)| {
+            let own = days.iter().find(|d| d.date == date && d.team() == team);
+            team_day.share_of_others(own.map_or(0.0, |d| d.x[SHARE]), own.map_or(0.0, Day::clients), None)
+        });
+        let day = &mut days[at];
+        day.team_before = before;
         let class = &classes[day.class];
         base.expect(class, &day.post.peers);
         day.refresh(base, class, &self.terms);

@@ -50,6 +50,10 @@ pub(super) struct Terms {
     pub(super) groups: bool,
     /// A drift that an alert named begins again.
     pub(super) drip_restart: bool,
+    /// A team's share of clients without a reason begins from that of its day before.
+    pub(super) lately: bool,
+    /// How many records that an administrator tidied up weigh as one destroyed, 1 and more.
+    pub(super) tidied: f64,
     /// Days off by the calendar count as hours at which nobody works.
     pub(super) days_off: bool,
     /// Personal fields asked for the first time are news.
@@ -186,6 +190,8 @@ impl Terms {
             guard: policy.guard,
             groups: policy.groups,
             drip_restart: policy.switch("drip", "restart"),
+            lately: policy.switch("unrelated", "lately"),
+            tidied: if policy.switch("mass_change", "housekeeping") { policy.setting("mass_change", "tidied").max(1.0) } else { 1.0 },
             days_off: policy.switch("off_hours", "calendar"),
             personal_fields: policy.enabled("personal_fields") && policy.switch("personal_fields", "fields"),
             names: Names {

@@ -410,17 +410,59 @@ fn repeated_rows_and_policies_change_nothing() {
     assert_eq!(tenant.snapshot(), before);
 }
 
+/// Ten days of all kinds of events, the same whenever it is asked.
+fn steady() -> Vec<Record> {
+    let seed = |i: u8| (i % 8, i, i.wrapping_mul(7), 30, u32::from(i) * 11, u64::from(i) * 0x9e37_79b9_7f4a);
+    log(&(0..200).map(seed).collect::<Vec<Seed>>())
+}
+
+/// What each version wrote after the first part of a log, read by this one, which goes on as if it had written it itself.
+#[test]
+fn states_of_earlier_versions_are_read() {
+    type Saved = (Vec<u8>, Vec<(String, Vec<u8>)>);
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/engine/states");
+    let records = steady();
+    let (first, rest) = records.split_at(records.len() * 2 / 3);
+    let save = |tenant: &Tenant| -> Saved {
+        (tenant.snapshot(), tenant.managers().into_iter().map(|id| (id.clone(), tenant.manager_snapshot(&id))).collect())
+    };
+    let mut whole = Tenant::new("t");
+    first.iter().for_each(|r| whole.apply(r, &mut Vec::new()));
+    let written = save(&whole);
+    let mine = folder.join(format!("{}.bin", state::VERSION));
+    if !mine.exists() {
+        std::fs::write(&mine, postcard::to_stdvec(&written).expect("texts and bytes")).expect("a writable folder");
+        panic!("{} was missing and is written now: add it to the repository", mine.display());
+    }
+    let mut expected = Vec::new();
+    rest.iter().for_each(|r| whole.apply(r, &mut expected));
+    assert!(expected.iter().any(|e| matches!(e, Effect::Alert(_))), "the rest says nothing");
+    let all: Vec<_> = std::fs::read_dir(&folder).expect("a folder").map(|entry| entry.expect("readable").path()).collect();
+    assert_eq!(all.len(), usize::from(state::VERSION - state::OLDEST) + 1, "a version without its file");
+    for path in all {
+        let (shared, managers): Saved = postcard::from_bytes(&std::fs::read(&path).expect("readable")).expect("as it was written");
+        let mut tenant = Tenant::restore(&shared, managers).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        assert_eq!(save(&tenant), written, "{}", path.display());
+        let seen = first.iter().filter_map(|r| match r {
+            Record::Event(e) => Some((e.event.dedup_hash(), e.event.time)),
+            _ => None,
+        });
+        tenant.remember(seen);
+        let mut effects = Vec::new();
+        rest.iter().for_each(|r| tenant.apply(r, &mut effects));
+        assert_eq!((effects, save(&tenant)), (expected.clone(), save(&whole)), "{}", path.display());
+    }
+}
+
 #[test]
 fn damaged_snapshots_are_told_and_never_panic() {
     let mut tenant = Tenant::new("t");
-    let seeds: Vec<Seed> =
-        (0..200_u8).map(|i| (i % 8, i, i.wrapping_mul(7), 30, u32::from(i) * 11, u64::from(i) * 0x9e37_79b9_7f4a)).collect();
-    log(&seeds).iter().for_each(|r| tenant.apply(r, &mut Vec::new()));
+    steady().iter().for_each(|r| tenant.apply(r, &mut Vec::new()));
     let (shared, manager) = (tenant.snapshot(), tenant.manager_snapshot("anna"));
     assert!(Tenant::restore(&shared, [("anna".to_owned(), manager.clone())]).is_ok());
     assert!(matches!(Tenant::restore(&[], []), Err(state::Error::Damaged(_))));
     assert!(matches!(Tenant::restore(&[1, 0], []), Err(state::Error::Version { found: 1 })));
-    let record = log(&seeds).pop().expect("some");
+    let record = steady().pop().expect("some");
     for i in 1..manager.len() {
         let mut broken = manager.clone();
         broken[i] ^= 0x55;

@@ -1,6 +1,6 @@
 //! Mass delete, update, transfer or share.
 
-use super::{Asked, Control, Kind, SeverityRule, floor, words};
+use super::{Asked, Control, Kind, SeverityRule, floor, switch, words};
 use crate::{
     engine::{
         Severity, Text,
@@ -9,7 +9,7 @@ use crate::{
         rule::{Hits, Rule},
         terms::Floors,
     },
-    event::Action,
+    event::{Action, ActorKind, Address, Enriched, ObjectType, Work},
 };
 
 pub(super) const CONTROL: Control = Control {
@@ -45,6 +45,12 @@ pub(super) const CONTROL: Control = Control {
     ],
     settings: &[
         floor(
+            "tidied",
+            50.0,
+            "records that an administrator tidied up and that weigh as one destroyed",
+            "записей при чистке базы администратором, которые весят как одна уничтоженная",
+        ),
+        floor(
             "medium_changes",
             100.0,
             "records changed in an hour from which on an open alert is medium at least",
@@ -63,7 +69,12 @@ pub(super) const CONTROL: Control = Control {
             "записей, удалённых, объединённых, переданных, изменённых или открытых за час, начиная с которых это критическое оповещение само по себе",
         ),
     ],
-    switches: &[],
+    switches: &[switch(
+        "housekeeping",
+        true,
+        "what an administrator merges, and leads that they delete, in working time and outside a notice period, weigh less",
+        "что администратор объединяет, и лиды, которые он удаляет, в рабочее время и не перед уходом, весят меньше",
+    )],
     said: Some(said),
     named: None,
     benign: &[
@@ -75,6 +86,19 @@ pub(super) const CONTROL: Control = Control {
         ),
     ],
 };
+
+/// Whether a merge or a deletion is an administrator's work: duplicates merged, leads that led nowhere deleted. Clients, contacts and
+/// deals that are deleted count in full, and so does all that is done at night, from a place that is not allowed or before leaving.
+pub(in crate::engine) fn is_housekeeping(e: &Enriched) -> bool {
+    let of_leads = e.event.object.as_ref().and_then(|o| o.kind.as_ref()) == Some(&ObjectType::Lead);
+    let work = e.enrich.work;
+    e.enrich.grade.as_deref() == Some("admin")
+        && e.event.actor.kind == ActorKind::User
+        && (e.event.action == Action::Merge || e.event.action == Action::Delete && of_leads)
+        && !matches!(work, Some(Work::Out | Work::Absent | Work::Holiday))
+        && e.enrich.address != Address::Denied
+        && !e.enrich.notice
+}
 
 /// Whether an action changes records of others than itself.
 pub(in crate::engine) fn changes(action: Action) -> bool {

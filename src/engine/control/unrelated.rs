@@ -21,12 +21,20 @@ pub(super) const CONTROL: Control = Control {
         "вес за день, меньше которого он не считается признаком; чужой клиент весит 1, клиент коллеги по команде 0,5, ключевой — в полтора раза больше",
     )],
     settings: &[],
-    switches: &[switch(
-        "share",
-        true,
-        "the share of such clients among those touched is evidence of its own, so that strangers in place of one's own work are seen",
-        "доля таких клиентов среди затронутых — отдельный признак: видны и чужие клиенты вместо собственных",
-    )],
+    switches: &[
+        switch(
+            "share",
+            true,
+            "the share of such clients among those touched is evidence of its own, so that strangers in place of one's own work are seen",
+            "доля таких клиентов среди затронутых — отдельный признак: видны и чужие клиенты вместо собственных",
+        ),
+        switch(
+            "lately",
+            true,
+            "the team's share, which is taken off, begins from that of its day before, so that a campaign is known in the morning",
+            "доля по команде, которая вычитается, начинается с её прошлого рабочего дня: обзвон, идущий не первый день, известен с утра",
+        ),
+    ],
     said: None,
     named: None,
     benign: &[

@@ -52,6 +52,13 @@ pub(super) fn sentence(f: &Finding, facts: &Facts) -> String {
         Detector::UnrelShare => strangers(f, facts),
         Detector::Unrel => unrelated(f, facts),
         Detector::Ucall => format!("Called clients of other managers without an order ({})", joined_weight(f, facts, None)),
+        Detector::Destr if facts.tidied > 0 => format!(
+            "Deleted, merged or transferred records of weight {} today ({} in an administrator's clean-up, where {} weigh as one){}",
+            n.text,
+            EN.whole(facts.tidied).text,
+            EN.counted(facts.tidied_as_one).text,
+            usual(f, facts, "on days with any ")
+        ),
         Detector::Destr => {
             format!("Deleted, merged or transferred {} today{}", records(&n), usual(f, facts, "on days with any "))
         }
@@ -241,7 +248,8 @@ fn unrelated(f: &Finding, facts: &Facts) -> String {
 fn strangers(f: &Finding, facts: &Facts) -> String {
     let mut usual = f.usual.map(|u| format!("; usually {}, role {}", EN.percent(u.mid), EN.percent(u.role))).unwrap_or_default();
     if let Some(team) = facts.team_share {
-        write!(usual, ", team today {}", EN.percent(team)).expect("in memory");
+        let when = if facts.team_lately { "lately" } else { "today" };
+        write!(usual, ", team {when} {}", EN.percent(team)).expect("in memory");
     }
     let of = if facts.few_clients { "Measured against the clients of a usual day" } else { "Of the clients touched today" };
     format!("{of}, {} were other managers' without an order{usual}", EN.percent(f.observed))

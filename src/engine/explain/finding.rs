@@ -219,6 +219,10 @@ pub struct Facts {
     pub records_out: u64,
     /// Records shown today.
     pub records_screen: u64,
+    /// Records that an administrator tidied up today.
+    pub tidied: u64,
+    /// How many of them weigh as one destroyed.
+    pub tidied_as_one: f64,
     /// Distinct clients touched today.
     pub clients: u64,
     /// Of those, how many had a reason (weight 0).
@@ -233,6 +237,8 @@ pub struct Facts {
     pub few_clients: bool,
     /// Share of clients touched without a reason among those that the team's other members touched today; none with too few.
     pub team_share: Option<f64>,
+    /// That share begins from the one of the team's day before.
+    pub team_lately: bool,
     /// New values of today, in order of appearance.
     pub new_values: Vec<NewValue>,
     /// Distinct clients of the last 90 days, about: the person's, and everybody's.

@@ -78,6 +78,13 @@ pub(super) fn sentence(f: &Finding, facts: &Facts) -> String {
         Detector::UnrelShare => strangers(f, facts),
         Detector::Unrel => unrelated(f, facts),
         Detector::Ucall => format!("Звонки клиентам других менеджеров без заказа ({})", joined_weight(f, facts, None)),
+        Detector::Destr if facts.tidied > 0 => format!(
+            "Сегодня записи удалены, объединены или переданы, вес {} (из них {} — чистка базы администратором, где {} весят как одна){}",
+            n.text,
+            RU.whole(facts.tidied).text,
+            RU.counted(facts.tidied_as_one).text,
+            usual(f, facts, "в такие дни ")
+        ),
         Detector::Destr => format!(
             "Сегодня {}{}",
             done(&n, "удалена, объединена или передана", "удалено, объединено или передано", RECORDS),
@@ -278,7 +285,8 @@ fn clients_of(n: &Number) -> String {
 fn strangers(f: &Finding, facts: &Facts) -> String {
     let mut usual = f.usual.map(|u| format!("; обычно {}, по роли {}", RU.percent(u.mid), RU.percent(u.role))).unwrap_or_default();
     if let Some(team) = facts.team_share {
-        write!(usual, ", у команды сегодня {}", RU.percent(team)).expect("in memory");
+        let when = if facts.team_lately { "в эти дни" } else { "сегодня" };
+        write!(usual, ", у команды {when} {}", RU.percent(team)).expect("in memory");
     }
     let of = if facts.few_clients {
         "От обычного за день числа клиентов"

@@ -94,6 +94,13 @@ fn a_share_says_what_it_is_a_share_of() {
 }
 
 #[test]
+fn what_was_tidied_up_is_said_with_its_weight() {
+    let mut out = String::new();
+    lines(&mut out, &sentence(&finding(Detector::Destr, 41.5), &Facts { tidied: 1415, tidied_as_one: 50.0, ..facts() }));
+    insta::assert_snapshot!("tidied", readable(&out));
+}
+
+#[test]
 fn nouns_agree_with_every_count() {
     let mut out = String::new();
     for detector in Detector::ALL.iter().filter(|d| !matches!(d, Detector::Rule | Detector::NovCtx | Detector::NovQ | Detector::UnrelShare))
