@@ -7,9 +7,14 @@ use std::{
 
 use axum::http::{HeaderMap, HeaderName, Method, header};
 use base64::Engine as _;
+use data_encoding::HEXLOWER;
+use sha2::{Digest as _, Sha256};
 
-use super::error::Error;
-use crate::ops::config::{Binding, Config, Secret, Source};
+use super::{error::Error, who::Who};
+use crate::{
+    event::Timestamp,
+    ops::config::{Account, Binding, Config, Secret, Source},
+};
 
 /// What the listener asks of its clients.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +27,8 @@ pub struct Access {
     pub tokens: Vec<(Secret, Arc<Binding>)>,
     /// Token of those who read.
     pub reader: Option<Secret>,
+    /// Those who read and are known by name.
+    pub accounts: Vec<Account>,
 }
 
 impl Access {
@@ -36,6 +43,7 @@ impl Access {
             hosts: config.http.hosts.clone(),
             tokens: config.bindings.iter().filter_map(token).collect(),
             reader: config.http.reader_token.clone(),
+            accounts: config.access.clone(),
         }
     }
 
@@ -90,16 +98,29 @@ impl Access {
         }
     }
 
-    /// Whether alerts may be read.
-    pub(super) fn check_reader(&self, headers: &HeaderMap) -> Result<(), Error> {
-        match &self.reader {
-            Some(token) if token.is(&credential(headers).unwrap_or_default()) => Ok(()),
-            Some(_) => Err(Error::Unauthorized),
-            None if self.loopback => Ok(()),
-            None => Err(Error::Forbidden {
+    /// Who reads: one of `[[access]]`, whoever has the reader's token, or anybody on a loopback listener that asks for no token.
+    pub(super) fn who(&self, headers: &HeaderMap, now: Timestamp) -> Result<Who, Error> {
+        let shown = credential(headers).unwrap_or_default();
+        // A token is 256 random bits: there is nothing to guess, so its plain SHA-256 is as good as a slow hash, and costs no log-in a second.
+        let digest = HEXLOWER.encode(&Sha256::digest(&shown));
+        // All are compared, so that time does not tell which one was nearly right.
+        let mut found = None;
+        for account in &self.accounts {
+            for known in &account.token_sha256 {
+                if known.is(digest.as_bytes()) {
+                    found = Some(account);
+                }
+            }
+        }
+        match (found, &self.reader) {
+            (Some(account), _) if account.expires.is_none_or(|end| now < end) => Ok(Who::account(account)),
+            (None, Some(token)) if token.is(&shown) => Ok(Who::reader_token()),
+            (None, None) if self.accounts.is_empty() && self.loopback => Ok(Who::nobody_in_particular()),
+            (None, None) if self.accounts.is_empty() => Err(Error::Forbidden {
                 code: "reading_off",
-                message: "beyond loopback alerts are read with http.reader_token only, and none is configured".to_owned(),
+                message: "beyond loopback alerts are read with a token only, and no [[access]] is configured".to_owned(),
             }),
+            _ => Err(Error::Unauthorized),
         }
     }
 }

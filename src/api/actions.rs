@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Api, error::Error};
+use super::{Api, error::Error, who::Right};
 use crate::{
     engine::{AlertVersion, VerdictKind},
     event::Timestamp,
@@ -161,21 +161,11 @@ pub(crate) fn shown(row: &ActionRow) -> Value {
 
 /// Does what somebody asks of an alert that they may see.
 pub(crate) async fn perform(api: &Api, headers: &HeaderMap, alert_id: String, order: ActionOrder) -> Result<ActionRow, Error> {
-    super::access::check_origin(headers)?;
+    let who = api.doer(headers, api.orders.as_ref().map(|(password, _)| password), Right::Answer)?;
     order.check().map_err(|e| Error::bad("bad_action", e))?;
-    let by = order.by.clone().filter(|by| !by.trim().is_empty());
-    // Whoever can write the store is obeyed: that is how the command line asks.
-    let (reader, actor, role) = match &api.orders {
-        Some((password, _)) if !password.expose().is_empty() && super::access::shows(headers, password) => {
-            (api.reader.as_deref().ok_or(NO_READER)?, by.unwrap_or_else(|| "admin".to_owned()), "admin")
-        }
-        _ => (api.reader(headers)?, by.unwrap_or_else(|| "analyst".to_owned()), "analyst"),
-    };
+    let (actor, role) = (who.signs(order.by.as_deref())?, who.role.as_str());
     let act: &Arc<dyn Act> = api.act.as_ref().ok_or(NO_READER)?;
-    let versions: Vec<AlertVersion> = reader.story(alert_id.clone()).await?.versions.into_iter().map(|a| a.version).collect();
-    if versions.is_empty() {
-        return Err(Error::NotFound("there is no such alert"));
-    }
+    let versions = api.gate.open(who)?.versions(alert_id.clone()).await?;
     Ok(act.act(Acted { id: order.id(&alert_id, &actor), versions, order, actor, role }).await?)
 }
 

@@ -5,7 +5,6 @@ use axum::{
     extract::{Path, Query, State, rejection::QueryRejection},
     http::HeaderMap,
 };
-use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -19,18 +18,6 @@ use crate::{
         query::Filter,
     },
 };
-
-/// Reads what was stored.
-pub trait Reader: Send + Sync + 'static {
-    /// The newest alerts, each in its latest version.
-    fn alerts(&self, filter: Filter) -> BoxFuture<'_, Result<Vec<Alert>, store::Error>>;
-    /// What there is of an alert.
-    fn story(&self, alert_id: String) -> BoxFuture<'_, Result<Story, store::Error>>;
-    /// Managers with baselines, those with the newest activity first.
-    fn managers(&self, tenant: Option<String>, limit: u32) -> BoxFuture<'_, Result<Vec<Manager>, store::Error>>;
-    /// How much there is.
-    fn counts(&self) -> BoxFuture<'_, Result<Counts, store::Error>>;
-}
 
 /// A version of an alert, the pseudonym of its manager, and how far the alert is.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -149,7 +136,7 @@ pub(super) async fn list(
 
 pub(super) async fn one(State(api): State<Api>, headers: HeaderMap, Path(id): Path<String>) -> Result<Json<Value>, Error> {
     let Story { versions, actions } = api.reader(&headers)?.story(id).await?;
-    let latest = versions.last().ok_or(Error::NotFound("there is no such alert"))?;
+    let latest = versions.last();
     let actions: Vec<Value> = actions.iter().map(super::actions::shown).collect();
     Ok(Json(json!({ "alert": latest, "versions": versions, "actions": actions })))
 }

@@ -1,4 +1,4 @@
-//! `POST /v1/dead-letters/retry`: dead letters once more, for whoever may write the store.
+//! `POST /v1/dead-letters/retry`: dead letters once more, for admins and whoever may write the store.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use axum::{
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
-use super::{Api, Refused, error::Error};
+use super::{Api, Refused, error::Error, who::Right};
 use crate::ops::config::Secret;
 
 /// The most bytes of a request: ids have 36 each.
@@ -70,9 +70,7 @@ pub(super) async fn retry(
     let Some((password, retry)) = &api.retry else {
         return Err(Error::NotFound("this instance does not take events: its role is another"));
     };
-    if password.expose().is_empty() || !super::access::shows(&headers, password) {
-        return Err(Error::Unauthorized);
-    }
+    api.doer(&headers, Some(password), Right::Operate)?;
     let Json(again) = again.map_err(|e| Error::bad("bad_body", e.body_text()))?;
     Ok(Json(retry.retry(again).await?))
 }

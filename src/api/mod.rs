@@ -5,6 +5,7 @@ mod actions;
 mod alerts;
 mod body;
 mod error;
+mod gate;
 mod ingest;
 mod letters;
 mod openapi;
@@ -12,6 +13,7 @@ mod orders;
 mod serve;
 mod status;
 mod stored;
+mod who;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -31,17 +33,21 @@ pub use access::Access;
 pub(crate) use actions::perform;
 pub use actions::{Act, Acted, ActionOrder, Undone};
 pub(crate) use alerts::at_least;
-pub use alerts::{Alert, Counts, Manager, Reader, Story};
+pub use alerts::{Alert, Counts, Manager, Story};
 pub use body::Limits;
 pub use error::Error;
+pub(crate) use gate::Reading;
+pub use gate::{Look, Reader, Seen, Witness};
 pub use ingest::{Batch, DEFAULT_FORMAT, FIRST_LINE, Ingest, ORIGIN, RawLine, Refused, Rejection, Taken};
 pub use letters::{Again, Left, Retried, Retries, Retry};
 pub use orders::{MuteOrder, Obey, Orders, Reloaded};
 pub use serve::serve;
 pub use status::{SourceStatus, Status, TenantStatus};
 pub use stored::Stored;
+pub(crate) use who::{Right, Who};
 
-use crate::ops::{clock, metrics::Metrics};
+use crate::ops::{clock, config::Secret, metrics::Metrics};
+use gate::Gate;
 
 /// What answers are made from.
 pub struct Parts {
@@ -49,6 +55,8 @@ pub struct Parts {
     pub ingest: Option<Arc<dyn Ingest>>,
     /// Reads alerts; none: this instance has another role.
     pub reader: Option<Arc<dyn Reader>>,
+    /// Writes down who read what; none: nobody does.
+    pub witness: Option<Arc<dyn Witness>>,
     /// Reads dead letters again; none: this instance has another role.
     pub retry: Retries,
     /// Takes orders; none: this instance has another role.
@@ -69,7 +77,7 @@ pub struct Parts {
 #[derive(Clone)]
 pub struct Api {
     ingest: Option<Arc<dyn Ingest>>,
-    reader: Option<Arc<dyn Reader>>,
+    gate: Gate,
     retry: Retries,
     orders: Orders,
     act: Option<Arc<dyn Act>>,
@@ -82,10 +90,25 @@ pub struct Api {
 }
 
 impl Api {
-    /// Who may read alerts gets the reader.
-    pub(crate) fn reader(&self, headers: &HeaderMap) -> Result<&dyn Reader, Error> {
-        self.access.check_reader(headers)?;
-        self.reader.as_deref().ok_or(Error::NotFound("this instance does not read alerts: its role is another"))
+    /// Who asks, where they may read at all.
+    pub(crate) fn who(&self, headers: &HeaderMap) -> Result<Who, Error> {
+        self.access.who(headers, clock::now())
+    }
+
+    /// What they may read.
+    pub(crate) fn reader(&self, headers: &HeaderMap) -> Result<Reading<'_>, Error> {
+        self.gate.open(self.who(headers)?)
+    }
+
+    /// Who asks for something to be done, where they may. Whoever can write the store is obeyed as well: that is how the command line asks.
+    fn doer(&self, headers: &HeaderMap, password: Option<&Secret>, right: Right) -> Result<Who, Error> {
+        access::check_origin(headers)?;
+        if password.is_some_and(|p| !p.expose().is_empty() && access::shows(headers, p)) {
+            return Ok(Who::store());
+        }
+        let who = self.who(headers)?;
+        who.must(right)?;
+        Ok(who)
     }
 }
 
@@ -111,7 +134,7 @@ fn routes() -> [(&'static str, MethodRouter<Api>); 13] {
 pub fn router(parts: Parts) -> Router {
     let api = Api {
         ingest: parts.ingest,
-        reader: parts.reader,
+        gate: Gate::new(parts.reader, parts.witness),
         retry: parts.retry,
         orders: parts.orders,
         act: parts.act,

@@ -1,4 +1,4 @@
-//! What whoever may write the store can order a running instance to do: mutes into the log, the policy read again.
+//! What a running instance can be ordered to do: mutes into the log, the policy read again.
 
 use std::sync::Arc;
 
@@ -10,7 +10,11 @@ use axum::{
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
-use super::{Api, Refused, error::Error};
+use super::{
+    Api, Refused,
+    error::Error,
+    who::{Right, Who},
+};
 use crate::{
     engine::{Mute, control},
     event::DEFAULT_TENANT,
@@ -53,15 +57,24 @@ fn default_tenant() -> String {
     DEFAULT_TENANT.to_owned()
 }
 
-/// Whoever shows the password is obeyed.
-fn obedient<'a>(api: &'a Api, headers: &HeaderMap) -> Result<&'a Arc<dyn Obey>, Error> {
+/// Who obeys, and whom: whoever has the right, or shows the password.
+fn obedient<'a>(api: &'a Api, headers: &HeaderMap, right: Right) -> Result<(&'a Arc<dyn Obey>, Who), Error> {
     let Some((password, obey)) = &api.orders else {
         return Err(Error::NotFound("this instance does not take events: its role is another"));
     };
-    if password.expose().is_empty() || !super::access::shows(headers, password) {
-        return Err(Error::Unauthorized);
+    Ok((obey, api.doer(headers, Some(password), right)?))
+}
+
+/// Nobody mutes for another organisation than theirs, nor what is about themselves.
+fn within(who: &Who, order: &MuteOrder) -> Result<(), Error> {
+    let refuse = |code, message: &str| Err(Error::Forbidden { code, message: message.to_owned() });
+    if who.tenant.as_ref().is_some_and(|tenant| *tenant != order.tenant) {
+        return refuse("wrong_tenant", "this token is of another tenant");
     }
-    Ok(obey)
+    if who.user.is_some() && who.user == order.mute.manager {
+        return refuse("own", "nobody mutes what is about themselves: ask a colleague");
+    }
+    Ok(())
 }
 
 pub(super) async fn mute(
@@ -69,15 +82,20 @@ pub(super) async fn mute(
     headers: HeaderMap,
     order: Result<Json<MuteOrder>, JsonRejection>,
 ) -> Result<Json<MuteOrder>, Error> {
-    let obey = obedient(&api, &headers)?;
-    let Json(order) = order.map_err(|e| Error::bad("bad_body", e.body_text()))?;
+    let (obey, who) = obedient(&api, &headers, Right::Mute)?;
+    let Json(mut order) = order.map_err(|e| Error::bad("bad_body", e.body_text()))?;
+    within(&who, &order)?;
+    if who.name.is_some() {
+        order.mute.by = who.signs(Some(&order.mute.by))?;
+    }
     check(&order).map_err(|e| Error::bad("bad_mute", e))?;
     obey.mute(order.clone()).await?;
     Ok(Json(order))
 }
 
 pub(super) async fn reload(State(api): State<Api>, headers: HeaderMap) -> Result<Json<Reloaded>, Error> {
-    Ok(Json(obedient(&api, &headers)?.reload().await?))
+    let (obey, _) = obedient(&api, &headers, Right::Operate)?;
+    Ok(Json(obey.reload().await?))
 }
 
 fn check(order: &MuteOrder) -> Result<(), String> {

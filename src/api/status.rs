@@ -90,8 +90,8 @@ pub(super) async fn metrics(State(api): State<Api>) -> Response {
 }
 
 pub(super) async fn status(State(api): State<Api>, headers: HeaderMap) -> Result<Json<serde_json::Value>, Error> {
-    api.access.check_reader(&headers)?;
-    let mut status = serde_json::to_value(&*api.status.borrow()).unwrap_or_default();
+    let who = api.who(&headers)?;
+    let mut status = serde_json::to_value(who.sees(&api.status.borrow())).unwrap_or_default();
     status["version"] = env!("CARGO_PKG_VERSION").into();
     Ok(Json(status))
 }

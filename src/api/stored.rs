@@ -1,16 +1,24 @@
 //! [`Reader`] over ClickHouse.
 
+use std::collections::BTreeSet;
+
 use clickhouse::Row;
 use futures_util::future::{BoxFuture, FutureExt};
 use serde::Deserialize;
 
-use super::alerts::{Alert, Counts, Manager, Reader, Story};
+use super::{
+    alerts::{Alert, Counts, Manager, Story},
+    gate::Reader,
+};
 use crate::{
     event::Timestamp,
+    notify::who,
+    ops::clock,
     store::{
         Error,
         actions::{self, ActionRow, Standing},
-        query::{self, Filter},
+        query::{self, Filter, Scope},
+        reference,
         rows::AlertRow,
     },
 };
@@ -38,13 +46,6 @@ struct ManagerRow {
     alerts: u64,
 }
 
-const MANAGERS: &str = "SELECT tenant, manager_alias, argMax(team, time) AS team, argMax(role, time) AS role,
-    max(toUnixTimestamp64Milli(time)) AS last_day, sum(events) AS events, sum(records_out) AS records_out, any(a.n) AS alerts
-FROM (SELECT tenant, manager, manager_alias, team, role, time, events, records_out FROM manager_day FINAL WHERE ? = '' OR tenant = ?) AS d
-LEFT JOIN (SELECT tenant, manager, count() AS n FROM alerts_latest GROUP BY tenant, manager) AS a
-    ON d.tenant = a.tenant AND d.manager = a.manager
-GROUP BY tenant, manager_alias ORDER BY last_day DESC, tenant, manager_alias LIMIT ?";
-
 /// Rows, with what these actions make of their alerts.
 fn with_standing(rows: Vec<AlertRow>, done: &[ActionRow]) -> Result<Vec<Alert>, Error> {
     let alert = |row: AlertRow| {
@@ -55,29 +56,41 @@ fn with_standing(rows: Vec<AlertRow>, done: &[ActionRow]) -> Result<Vec<Alert>, 
 }
 
 impl Reader for Stored {
-    fn alerts(&self, filter: Filter) -> BoxFuture<'_, Result<Vec<Alert>, Error>> {
+    fn alerts<'a>(&'a self, scope: &'a Scope, filter: Filter) -> BoxFuture<'a, Result<Vec<Alert>, Error>> {
         async move {
             // Each is there once, in its latest version.
-            let rows = query::alerts(&self.0, &filter).await?;
+            let rows = query::alerts(&self.0, scope, &filter).await?;
             let ids: Vec<String> = rows.iter().map(|row| row.alert_id.clone()).collect();
             with_standing(rows, &actions::of(&self.0, &ids).await?)
         }
         .boxed()
     }
 
-    fn story(&self, alert_id: String) -> BoxFuture<'_, Result<Story, Error>> {
+    fn story<'a>(&'a self, scope: &'a Scope, alert_id: String) -> BoxFuture<'a, Result<Story, Error>> {
         async move {
             let ids = [alert_id];
-            let (rows, actions) = tokio::try_join!(query::versions(&self.0, &ids[0]), actions::of(&self.0, &ids))?;
+            // Both at once, so that time does not tell one that is out of scope from one that is not there.
+            let (rows, actions) = tokio::try_join!(query::versions(&self.0, scope, &ids[0]), actions::of(&self.0, &ids))?;
+            let actions = if rows.is_empty() { Vec::new() } else { actions };
             Ok(Story { versions: with_standing(rows, &actions)?, actions })
         }
         .boxed()
     }
 
-    fn managers(&self, tenant: Option<String>, limit: u32) -> BoxFuture<'_, Result<Vec<Manager>, Error>> {
+    fn managers<'a>(&'a self, scope: &'a Scope, tenant: Option<String>, limit: u32) -> BoxFuture<'a, Result<Vec<Manager>, Error>> {
         async move {
             let tenant = tenant.unwrap_or_default();
-            let rows = self.0.query(MANAGERS).bind(&tenant).bind(&tenant).bind(limit).fetch_all::<ManagerRow>().await?;
+            let sql = format!(
+                "SELECT tenant, manager_alias, argMax(team, time) AS team, argMax(role, time) AS role,
+                    max(toUnixTimestamp64Milli(time)) AS last_day, sum(events) AS events, sum(records_out) AS records_out, any(a.n) AS alerts
+                FROM (SELECT tenant, manager, manager_alias, team, role, time, events, records_out FROM manager_day FINAL
+                    WHERE {} AND (? = '' OR tenant = ?)) AS d
+                LEFT JOIN (SELECT tenant, manager, count() AS n FROM alerts_latest GROUP BY tenant, manager) AS a
+                    ON d.tenant = a.tenant AND d.manager = a.manager
+                GROUP BY tenant, manager_alias ORDER BY last_day DESC, tenant, manager_alias LIMIT ?",
+                scope.condition()
+            );
+            let rows = scope.bind(self.0.query(&sql)).bind(&tenant).bind(&tenant).bind(limit).fetch_all::<ManagerRow>().await?;
             let manager = |r: ManagerRow| Manager {
                 tenant: r.tenant,
                 manager_alias: r.manager_alias,
@@ -93,13 +106,18 @@ impl Reader for Stored {
         .boxed()
     }
 
-    fn counts(&self) -> BoxFuture<'_, Result<Counts, Error>> {
+    fn counts<'a>(&'a self, scope: &'a Scope) -> BoxFuture<'a, Result<Counts, Error>> {
         async move {
-            let days = "SELECT sum(events), uniqExact(tenant, manager) FROM manager_day FINAL";
-            let (events, managers) = self.0.query(days).fetch_one::<(u64, u64)>().await?;
-            let alerts = "SELECT severity, count() FROM alerts_latest GROUP BY severity ORDER BY severity";
-            Ok(Counts { events, managers, alerts: self.0.query(alerts).fetch_all::<(String, u64)>().await? })
+            let within = scope.condition();
+            let days = format!("SELECT sum(events), uniqExact(tenant, manager) FROM manager_day FINAL WHERE {within}");
+            let (events, managers) = scope.bind(self.0.query(&days)).fetch_one::<(u64, u64)>().await?;
+            let alerts = format!("SELECT severity, count() FROM alerts_latest WHERE {within} GROUP BY severity ORDER BY severity");
+            Ok(Counts { events, managers, alerts: scope.bind(self.0.query(&alerts)).fetch_all::<(String, u64)>().await? })
         }
         .boxed()
+    }
+
+    fn people<'a>(&'a self, tenant: &'a str, supervisor: &'a str) -> BoxFuture<'a, Result<BTreeSet<String>, Error>> {
+        async move { Ok(who::people(&reference::people_of(&self.0, tenant).await?, supervisor, clock::now())) }.boxed()
     }
 }

@@ -1,11 +1,13 @@
-use std::{io::Write, sync::Mutex, time::Duration};
+use std::{collections::BTreeSet, io::Write, sync::Mutex, time::Duration};
 
 use axum::{body::Body, http::StatusCode};
 use bytes::Bytes;
+use data_encoding::HEXLOWER;
 use futures_util::future::{BoxFuture, FutureExt};
 use http_body_util::BodyExt;
 use prometheus::Registry;
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
@@ -14,13 +16,13 @@ use crate::{
     engine::{AlertVersion, Contribution, Severity, Subject, SubjectKind, Text},
     event::Timestamp,
     ops::{
-        config::{Binding, Secret, Source},
+        config::{Account, Binding, Duty, Secret, Source},
         metrics::Labels,
     },
     store::{
         self,
         actions::{self, ActionRow, Standing},
-        query::Filter,
+        query::{Filter, Scope},
     },
 };
 
@@ -160,15 +162,21 @@ pub(crate) fn alert(version: u32) -> Alert {
     Alert { manager_alias: "MFRGGZDFMY".to_owned(), standing: Standing { revision: 1, ..Standing::default() }, version }
 }
 
+/// The shelf's alert is in scope.
+fn holds(scope: &Scope) -> bool {
+    let people = scope.people.as_ref().is_none_or(|people| people.contains("u-17"));
+    people && scope.tenant.as_deref().is_none_or(|t| t == "acme") && scope.but.as_deref() != Some("u-17")
+}
+
 impl Reader for Shelf {
-    fn alerts(&self, filter: Filter) -> BoxFuture<'_, Result<Vec<Alert>, store::Error>> {
+    fn alerts<'a>(&'a self, scope: &'a Scope, filter: Filter) -> BoxFuture<'a, Result<Vec<Alert>, store::Error>> {
         self.asked.lock().unwrap().push(filter);
-        async { Ok(vec![alert(2)]) }.boxed()
+        async { Ok(if holds(scope) { vec![alert(2)] } else { Vec::new() }) }.boxed()
     }
 
-    fn story(&self, alert_id: String) -> BoxFuture<'_, Result<Story, store::Error>> {
+    fn story<'a>(&'a self, scope: &'a Scope, alert_id: String) -> BoxFuture<'a, Result<Story, store::Error>> {
         async move {
-            let versions = if alert_id.starts_with("7a0c") { vec![alert(1), alert(2)] } else { Vec::new() };
+            let versions = if alert_id.starts_with("7a0c") && holds(scope) { vec![alert(1), alert(2)] } else { Vec::new() };
             let comment = ActionRow {
                 tenant: "acme".to_owned(),
                 alert_id,
@@ -188,9 +196,12 @@ impl Reader for Shelf {
         .boxed()
     }
 
-    fn managers(&self, tenant: Option<String>, _limit: u32) -> BoxFuture<'_, Result<Vec<Manager>, store::Error>> {
+    fn managers<'a>(&'a self, scope: &'a Scope, tenant: Option<String>, _: u32) -> BoxFuture<'a, Result<Vec<Manager>, store::Error>> {
         async move {
             let Some(tenant) = tenant else { return Err(store::Error::Away("secret host is away".to_owned())) };
+            if !holds(scope) {
+                return Ok(Vec::new());
+            }
             let last_day = Timestamp::from_millis(1_773_273_600_000);
             let (manager_alias, team, role) = ("MFRGGZDFMY".to_owned(), "North".to_owned(), String::new());
             Ok(vec![Manager { tenant, manager_alias, team, role, last_day, events: 40, records_out: 900, alerts: 1 }])
@@ -198,14 +209,31 @@ impl Reader for Shelf {
         .boxed()
     }
 
-    fn counts(&self) -> BoxFuture<'_, Result<Counts, store::Error>> {
+    fn counts<'a>(&'a self, _: &'a Scope) -> BoxFuture<'a, Result<Counts, store::Error>> {
         async { Ok(Counts { events: 40, managers: 1, alerts: vec![("high".to_owned(), 1)] }) }.boxed()
+    }
+
+    /// Anna is under Vera only.
+    fn people<'a>(&'a self, tenant: &'a str, supervisor: &'a str) -> BoxFuture<'a, Result<BTreeSet<String>, store::Error>> {
+        let found = if (tenant, supervisor) == ("acme", "u-9") { BTreeSet::from(["u-17".to_owned()]) } else { BTreeSet::new() };
+        async move { Ok(found) }.boxed()
+    }
+}
+
+/// Remembers what was looked at.
+#[derive(Default)]
+struct Diary(Mutex<Vec<Look>>);
+
+impl Witness for Diary {
+    fn saw(&self, look: Look) {
+        self.0.lock().unwrap().push(look);
     }
 }
 
 pub(crate) struct Bench {
     fake: Arc<Fake>,
     shelf: Arc<Shelf>,
+    diary: Arc<Diary>,
     pub(crate) status: watch::Sender<Status>,
     metrics: Metrics,
     router: Router,
@@ -218,12 +246,13 @@ fn limits() -> Limits {
 fn bench(access: Access, fake: Fake, limits: Limits) -> Bench {
     let labels = Labels { controls: &["bulk_export"], severities: &["high"], reasons: &[] };
     let metrics = Metrics::new(&Registry::new(), &labels);
-    let (fake, shelf) = (Arc::new(fake), Arc::new(Shelf::default()));
+    let (fake, shelf, diary) = (Arc::new(fake), Arc::new(Shelf::default()), Arc::new(Diary::default()));
     let (status, watched) =
         watch::channel(Status { mode: "embedded", clickhouse: "http://127.0.0.1:8123".to_owned(), ..Status::default() });
     let router = router(Parts {
         ingest: Some(Arc::<Fake>::clone(&fake)),
         reader: Some(Arc::<Shelf>::clone(&shelf)),
+        witness: Some(Arc::<Diary>::clone(&diary)),
         retry: Some((Secret::new("store"), Arc::new(Lazy))),
         orders: Some((Secret::new("store"), Arc::new(Lazy))),
         act: Some(Arc::new(Lazy)),
@@ -232,7 +261,7 @@ fn bench(access: Access, fake: Fake, limits: Limits) -> Bench {
         access,
         limits,
     });
-    Bench { fake, shelf, status, metrics, router }
+    Bench { fake, shelf, diary, status, metrics, router }
 }
 
 pub(crate) fn loopback() -> Bench {
@@ -254,7 +283,7 @@ fn public() -> Bench {
         actor_prefix: None,
         options: std::collections::BTreeMap::new(),
     };
-    let access = Access { loopback: false, hosts: Vec::new(), tokens: vec![(token, Arc::new(binding))], reader: Some(Secret::new(READER)) };
+    let access = Access { tokens: vec![(token, Arc::new(binding))], reader: Some(Secret::new(READER)), ..Access::default() };
     bench(access, Fake::default(), limits())
 }
 
@@ -614,7 +643,7 @@ async fn actions_say_who_and_come_from_our_own_pages() {
     let done = bench.ask("POST", path, &[json], order(1)).await;
     assert_eq!(done.status, 200, "{}", done.text());
     let action = &done.json()["action"];
-    assert_eq!((&action["actor"], &action["role"], &action["revision"]), (&json!("vera"), &json!("analyst"), &json!(2)));
+    assert_eq!((&action["actor"], &action["role"], &action["revision"]), (&json!("vera"), &json!("admin"), &json!(2)));
     let again = bench.ask("POST", path, &[json], order(1)).await;
     assert_eq!(again.json()["action"]["id"], action["id"], "asked the same again");
     let stale = bench.ask("POST", path, &[json], order(0)).await;
@@ -634,6 +663,205 @@ async fn actions_say_who_and_come_from_our_own_pages() {
     assert_eq!(public().ask("POST", path, &[json], order(1)).await.status, 401);
     let reader = format!("Bearer {READER}");
     assert_eq!(public().ask("POST", path, &[json, ("authorization", &reader)], order(1)).await.status, 200);
+}
+
+/// Somebody with the token that is their name, said twice.
+fn account(name: &str, role: Duty, tenant: Option<&str>, user: Option<&str>) -> Account {
+    let token_sha256 = [format!("{name}{name}"), format!("old-{name}")].map(|token| Secret::new(HEXLOWER.encode(&Sha256::digest(token))));
+    let own = |text: Option<&str>| text.map(str::to_owned);
+    Account { name: name.to_owned(), role, tenant: own(tenant), user: own(user), token_sha256: token_sha256.to_vec(), expires: None }
+}
+
+fn bearer(name: &str) -> String {
+    format!("Bearer {name}{name}")
+}
+
+/// A loopback listener that knows who may read.
+fn known() -> Bench {
+    let accounts = vec![
+        account("vera", Duty::Supervisor, Some("acme"), Some("u-9")),
+        account("other", Duty::Supervisor, Some("acme"), Some("u-8")),
+        account("ana", Duty::Analyst, None, None),
+        account("ada", Duty::Admin, None, None),
+        account("otto", Duty::Auditor, None, None),
+        account("anna", Duty::Analyst, Some("acme"), Some("u-17")),
+        account("far", Duty::Admin, Some("elsewhere"), None),
+        Account { expires: Some(Timestamp::from_millis(1_700_000_000_000)), ..account("past", Duty::Admin, None, None) },
+        Account { expires: Some(Timestamp::from_millis(4_000_000_000_000)), ..account("soon", Duty::Analyst, None, None) },
+    ];
+    bench(Access { loopback: true, accounts, ..Access::default() }, Fake::default(), limits())
+}
+
+const ALERT: &str = "7a0c1a3e-3f6e-5b68-9a65-1f1d1b9a1c01";
+const MUTE: &str = r#"{"tenant":"acme","mute":{"id":"m","manager":"u-5","from":"2026-03-01T00:00:00Z","until":"2026-03-02T00:00:00Z","reason":"a test","by":""}}"#;
+
+/// Every route and what it answers to: nobody, the supervisor of whom the alert is about, one of another team, an analyst, an admin, an auditor,
+/// the person themselves, an admin of another tenant.
+const TABLE: &[(&str, &str, &str, [u16; 8])] = &[
+    ("GET", "/v1/alerts", "", [401, 200, 200, 200, 200, 200, 200, 200]),
+    ("GET", "/v1/alerts/{id}", "", [401, 200, 404, 200, 200, 200, 404, 404]),
+    ("POST", "/v1/alerts/{id}/actions", r#"{"action":"close","verdict":"unknown","revision":1}"#, [401, 200, 404, 200, 200, 403, 404, 404]),
+    ("GET", "/v1/managers", "", [401, 200, 200, 200, 200, 200, 200, 200]),
+    ("GET", "/v1/status", "", [401, 200, 200, 200, 200, 200, 200, 200]),
+    ("POST", "/v1/dead-letters/retry", r#"{"ids":[]}"#, [401, 403, 403, 403, 200, 403, 403, 403]),
+    ("POST", "/v1/mutes", MUTE, [401, 403, 403, 200, 200, 403, 200, 403]),
+    // 400: the fake's configuration has mistakes; whoever hears of them was let in.
+    ("POST", "/v1/policy/reload", "", [401, 403, 403, 403, 400, 403, 403, 403]),
+    ("GET", "/", "", [401, 200, 200, 200, 200, 200, 200, 200]),
+    ("GET", "/alerts/{id}", "", [401, 200, 404, 200, 200, 200, 404, 404]),
+    ("POST", "/alerts/{id}", "do=close%2Funknown&revision=1", [401, 303, 404, 303, 303, 403, 404, 404]),
+    // Pushing has tokens of its own; the rest tells nothing about anybody.
+    ("POST", "/v1/events", "{}", [200; 8]),
+    ("GET", "/healthz", "", [200; 8]),
+    ("GET", "/readyz", "", [200; 8]),
+    ("GET", "/metrics", "", [200; 8]),
+    ("GET", "/openapi.json", "", [200; 8]),
+    ("GET", "/assets/filin.css", "", [200; 8]),
+    ("GET", "/assets/filin.js", "", [200; 8]),
+    ("GET", "/assets/filin.svg", "", [200; 8]),
+];
+
+#[tokio::test]
+async fn every_route_knows_every_role() {
+    let named: BTreeSet<&str> = TABLE.iter().map(|(_, route, ..)| *route).collect();
+    let there: BTreeSet<&str> = routes().into_iter().map(|(path, _)| path).chain(crate::console::routes().map(|(path, _)| path)).collect();
+    assert_eq!(named, there, "a route without a row: say who may do it");
+    let bench = known();
+    for (method, route, body, expected) in TABLE {
+        let path = match *route {
+            "/v1/managers" => "/v1/managers?tenant=acme".to_owned(),
+            route => route.replace("{id}", ALERT),
+        };
+        let form = !route.starts_with("/v1/");
+        let kind = if form { "application/x-www-form-urlencoded" } else { "application/json" };
+        for (who, status) in ["", "vera", "other", "ana", "ada", "otto", "anna", "far"].into_iter().zip(expected) {
+            let token = if who.is_empty() { String::new() } else { bearer(who) };
+            let answer = bench.ask(method, &path, &[("content-type", kind), ("authorization", &token)], (*body).to_owned()).await;
+            assert_eq!(answer.status.as_u16(), *status, "{method} {route} by {who:?}: {}", answer.text());
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_out_of_scope_is_not_there() {
+    let bench = known();
+    let get = async |who: &str, path: &str| bench.get(path, &[("authorization", &bearer(who))]).await;
+    for who in ["other", "anna", "far"] {
+        for path in ["/v1/alerts", "/v1/alerts?manager=u-17", "/v1/alerts?tenant=acme&manager=MFRGGZDFMY&state=open"] {
+            assert_eq!(get(who, path).await.json(), json!({"alerts": []}), "{who} {path}");
+        }
+        assert_eq!(get(who, "/v1/managers?tenant=acme").await.json(), json!({"managers": []}), "{who}");
+        let page = get(who, "/?lang=en").await;
+        assert!(!page.text().contains("MFRGGZDFMY") && page.text().contains("No alerts."), "{who}");
+        for (there, not) in [("/v1/alerts", "/v1/alerts"), ("/alerts", "/alerts")] {
+            let (there, not) =
+                (get(who, &format!("{there}/{ALERT}")).await, get(who, &format!("{not}/00000000-0000-5000-8000-000000000000")).await);
+            assert_eq!((there.status, &there.body), (not.status, &not.body), "{who} learns nothing from the difference");
+        }
+    }
+    assert!(get("vera", "/?lang=en").await.text().contains("MFRGGZDFMY"));
+    bench.status.send_modify(|status| {
+        let tenant = |name: &str| TenantStatus { tenant: name.to_owned(), watermark: None, log_offset: None };
+        status.tenants = vec![tenant("acme"), tenant("elsewhere")];
+    });
+    assert_eq!(get("vera", "/v1/status").await.json()["tenants"].as_array().map(Vec::len), Some(1));
+    assert!(!get("vera", "/").await.text().contains("elsewhere") && get("ana", "/").await.text().contains("elsewhere"));
+}
+
+#[tokio::test]
+async fn tokens_end_and_change_hands_without_a_gap() {
+    let bench = known();
+    let status = async |token: &str| bench.get("/v1/alerts", &[("authorization", token)]).await.status.as_u16();
+    assert_eq!((status(&bearer("ana")).await, status("Bearer old-ana").await), (200, 200), "both hold for a while");
+    assert_eq!((status(&bearer("past")).await, status(&bearer("soon")).await), (401, 200));
+    assert_eq!((status("Bearer nonsense").await, status("Bearer").await, status("").await), (401, 401, 401));
+    // The hash that stands in the configuration opens nothing.
+    assert_eq!(status(&format!("Bearer {}", HEXLOWER.encode(&Sha256::digest("anaana")))).await, 401);
+    let browser = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, "whoever:anaana");
+    assert_eq!(status(&format!("Basic {browser}")).await, 200);
+    let refused = bench.get("/", &[]).await;
+    assert!(refused.headers.get_all("www-authenticate").iter().any(|v| v.to_str().is_ok_and(|v| v.starts_with("Basic"))), "a browser asks");
+    // Whoever has the shared token is an analyst, beside those with names.
+    let accounts = vec![account("ana", Duty::Analyst, None, None)];
+    let both = super::tests::bench(
+        Access { loopback: true, reader: Some(Secret::new(READER)), accounts, ..Access::default() },
+        Fake::default(),
+        limits(),
+    );
+    for (token, status) in [(format!("Bearer {READER}"), 200), (bearer("ana"), 200), (String::new(), 401)] {
+        assert_eq!(both.get("/v1/alerts", &[("authorization", &token)]).await.status, status, "{token}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_signs_for_somebody_else() {
+    let bench = known();
+    let act = async |who: &str, order: Value| {
+        let headers = [("content-type", "application/json"), ("authorization", &*bearer(who))];
+        bench.ask("POST", &format!("/v1/alerts/{ALERT}/actions"), &headers, order.to_string()).await
+    };
+    let order = |by: Option<&str>| json!({"action": "acknowledge", "revision": 1, "by": by});
+    for by in [None, Some("vera"), Some("u-9"), Some(" ")] {
+        let done = act("vera", order(by)).await.json();
+        assert_eq!((&done["action"]["actor"], &done["action"]["role"]), (&json!("vera"), &json!("supervisor")), "{by:?}");
+    }
+    assert_eq!(act("vera", order(Some("ana"))).await.code(), (403, "other_name".to_owned()));
+    let mute = async |who: &str, change: Value| {
+        let mut order: Value = serde_json::from_str(MUTE).unwrap();
+        order["mute"].as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        let headers = [("content-type", "application/json"), ("authorization", &*bearer(who))];
+        bench.ask("POST", "/v1/mutes", &headers, order.to_string()).await
+    };
+    assert_eq!(mute("ana", json!({})).await.json()["mute"]["by"], "ana");
+    assert_eq!(mute("ana", json!({"by": "vera"})).await.code(), (403, "other_name".to_owned()));
+    assert_eq!(mute("anna", json!({"manager": "u-17"})).await.code(), (403, "own".to_owned()), "about herself");
+    assert_eq!(mute("far", json!({})).await.code(), (403, "wrong_tenant".to_owned()));
+    // The store's password is an admin's, as the command line shows it.
+    let headers = [("content-type", "application/json"), ("authorization", "Bearer store")];
+    let done = bench.ask("POST", &format!("/v1/alerts/{ALERT}/actions"), &headers, order(Some("root")).to_string()).await;
+    assert_eq!((&done.json()["action"]["actor"], &done.json()["action"]["role"]), (&json!("root"), &json!("admin")));
+}
+
+#[tokio::test]
+async fn pages_offer_what_their_reader_may_do() {
+    let bench = known();
+    let page = async |who: &str| bench.get(&format!("/alerts/{ALERT}?lang=en"), &[("authorization", &bearer(who))]).await.text().to_owned();
+    let supervisors = page("vera").await;
+    assert!(
+        supervisors.contains("That was work") && supervisors.contains("You answer as <b>vera</b>") && !supervisors.contains("name=\"by\"")
+    );
+    let auditors = page("otto").await;
+    assert!(auditors.contains("What was done") && !auditors.contains("<form") && !auditors.contains("<button"), "{auditors}");
+}
+
+#[tokio::test]
+async fn who_reads_is_written_down() {
+    let bench = known();
+    for path in [
+        "/v1/alerts?manager=u-17",
+        &format!("/v1/alerts/{ALERT}"),
+        &format!("/alerts/{ALERT}"),
+        "/v1/managers?tenant=acme",
+        "/",
+        "/v1/status",
+    ] {
+        assert_eq!(bench.get(path, &[("authorization", &bearer("vera"))]).await.status, 200, "{path}");
+    }
+    bench.get("/v1/alerts/none", &[("authorization", &bearer("vera"))]).await;
+    let looks = std::mem::take(&mut *bench.diary.0.lock().unwrap());
+    assert!(
+        looks.iter().all(|l| l.by == "vera" && l.role == Duty::Supervisor && l.tenant.as_deref() == Some("acme") && l.records == 1),
+        "{looks:?}"
+    );
+    let one = Seen::Alert(ALERT.to_owned(), "MFRGGZDFMY".to_owned());
+    let seen: Vec<Seen> = looks.into_iter().map(|l| l.at_what).collect();
+    assert_eq!(seen, [Seen::Alerts(Some("u-17".to_owned())), one.clone(), one, Seen::Managers, Seen::Alerts(None)]);
+    let bench = public();
+    bench.get("/v1/alerts", &[("authorization", &format!("Bearer {READER}"))]).await;
+    assert_eq!(bench.diary.0.lock().unwrap().pop().map(|l| l.by).as_deref(), Some("http.reader_token"));
+    let open = loopback();
+    open.get("/v1/alerts", &[]).await;
+    assert!(open.diary.0.lock().unwrap().is_empty(), "nobody knows who it was");
 }
 
 #[tokio::test]
@@ -669,8 +897,18 @@ async fn other_roles_have_other_routes() {
     let (_, status) = watch::channel(Status::default());
     let access = Access { loopback: true, ..Access::default() };
     let metrics = Metrics::new(&Registry::new(), &Labels { controls: &[], severities: &[], reasons: &[] });
-    let router =
-        router(Parts { ingest: None, reader: None, retry: None, orders: None, act: None, status, metrics, access, limits: limits() });
+    let router = router(Parts {
+        ingest: None,
+        reader: None,
+        witness: None,
+        retry: None,
+        orders: None,
+        act: None,
+        status,
+        metrics,
+        access,
+        limits: limits(),
+    });
     let bench = Bench { router, ..parts };
     assert_eq!(bench.push(&[], "{}").await.code(), (404, "not_found".to_owned()));
     assert_eq!(bench.get("/v1/alerts", &[]).await.code(), (404, "not_found".to_owned()));

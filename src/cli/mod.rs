@@ -24,6 +24,7 @@ mod push;
 mod replay;
 mod run;
 mod simulate;
+mod token;
 mod train;
 mod verdict;
 
@@ -75,6 +76,8 @@ enum Command {
     Mute(mute::Args),
     /// Say what an alert was: work, a mistake, an incident
     Verdict(verdict::Args),
+    /// Make a token for somebody who may read alerts
+    Token(token::Args),
     /// Say how people are reached: a configuration of Alertmanager with routes and templates
     Notify(notify::Args),
     /// Check the configuration and reference data and print what would run
@@ -112,6 +115,7 @@ pub fn main() -> ExitCode {
         Command::DeadLetters(args) => dead_letters::run(args),
         Command::Mute(args) => mute::run(args),
         Command::Verdict(args) => verdict::run(args),
+        Command::Token(args) => token::run(args),
         Command::Notify(args) => notify::run(args),
         Command::Check(args) => check::run(args),
         Command::Clickhouse(args) => clickhouse::run(args),

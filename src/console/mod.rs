@@ -16,7 +16,7 @@ use axum::{
 use serde::Deserialize;
 
 use crate::{
-    api::{Api, Error, at_least},
+    api::{Api, Error, Right, at_least},
     engine::Severity,
     ops::clock,
     store::{actions, query::Filter},
@@ -69,11 +69,12 @@ async fn landing(State(api): State<Api>, headers: HeaderMap, asked: Result<Query
         state: asked.state,
         limit: SHOWN,
     };
-    let status = api.status.borrow().clone();
+    let status = reader.who.sees(&api.status.borrow());
     // Before the store is up the page says what is missing instead of asking it.
     let stored = if status.ready() { tokio::try_join!(reader.alerts(filter), reader.counts()).ok() } else { None };
     let host = headers.get(header::HOST).and_then(|value| value.to_str().ok()).unwrap_or("127.0.0.1:8687").to_owned();
-    let page = page::Page { lang, asked, now: clock::now(), status, host, stored };
+    let answers = reader.who.may(Right::Answer);
+    let page = page::Page { lang, answers, asked, now: clock::now(), status, host, stored };
     let language = (header::CONTENT_LANGUAGE, lang.tag());
     Ok(([language, (header::VARY, "accept-language")], Html(page.html().into_string())).into_response())
 }

@@ -15,7 +15,7 @@ use super::{
     words::{Lang, minute},
 };
 use crate::{
-    api::{ActionOrder, Alert, Api, Error, Story, perform},
+    api::{ActionOrder, Alert, Api, Error, Right, Story, Who, perform},
     engine::VerdictKind,
     event::Timestamp,
     store::actions::{self, ActionKind, ActionRow},
@@ -36,10 +36,11 @@ pub(super) async fn show(
 ) -> Result<Response, Error> {
     let asked = asked.map(|Query(asked)| asked).unwrap_or_default();
     let lang = language(&headers, asked.lang);
-    let Story { versions, actions } = api.reader(&headers)?.story(id).await?;
+    let reader = api.reader(&headers)?;
+    let Story { versions, actions } = reader.story(id).await?;
     let alert = versions.last().ok_or(Error::NotFound("there is no such alert"))?;
     let language = (header::CONTENT_LANGUAGE, lang.tag());
-    Ok(([language, (header::VARY, "accept-language")], Html(page(lang, alert, &actions).into_string())).into_response())
+    Ok(([language, (header::VARY, "accept-language")], Html(page(lang, &reader.who, alert, &actions).into_string())).into_response())
 }
 
 pub(super) async fn act(State(api): State<Api>, headers: HeaderMap, Path(id): Path<String>, body: Bytes) -> Result<Response, Error> {
@@ -81,7 +82,7 @@ fn order(body: &[u8]) -> Result<(ActionOrder, Option<Lang>), String> {
     }
 }
 
-fn page(lang: Lang, alert: &Alert, done: &[ActionRow]) -> Markup {
+fn page(lang: Lang, who: &Who, alert: &Alert, done: &[ActionRow]) -> Markup {
     let (t, a) = (|en, ru| lang.pick(en, ru), &alert.version);
     let home = format!("/?lang={}", lang.tag());
     html! {
@@ -114,7 +115,7 @@ fn page(lang: Lang, alert: &Alert, done: &[ActionRow]) -> Markup {
                             p.meta { a href={ "/alerts/" (before) "?lang=" (lang.tag()) } { (t("Comes after an answered alert", "Следует за закрытым оповещением")) } }
                         }
                     }
-                    (form(lang, alert))
+                    @if who.may(Right::Answer) { (form(lang, who, alert)) }
                     (history(lang, done))
                 }
             }
@@ -143,7 +144,7 @@ fn verdict(lang: Lang, verdict: VerdictKind) -> &'static str {
     }
 }
 
-fn form(lang: Lang, alert: &Alert) -> Markup {
+fn form(lang: Lang, who: &Who, alert: &Alert) -> Markup {
     let t = |en, ru| lang.pick(en, ru);
     let button = |what: &str, text: &str| html! { button type="submit" name="do" value=(what) { (text) } " " };
     html! {
@@ -152,7 +153,10 @@ fn form(lang: Lang, alert: &Alert) -> Markup {
             form.answer method="post" action={ "/alerts/" (alert.version.alert_id) } {
                 input type="hidden" name="revision" value=(alert.standing.revision);
                 input type="hidden" name="lang" value=(lang.tag());
-                p { label { (t("Your name", "Ваше имя")) " " input type="text" name="by" maxlength="200" autocomplete="name"; } }
+                @match &who.name {
+                    Some(name) => p { (t("You answer as", "Вы отвечаете как")) " " b { (name) } "." },
+                    None => p { label { (t("Your name", "Ваше имя")) " " input type="text" name="by" maxlength="200" autocomplete="name"; } },
+                }
                 p { label { (t("Reason or comment", "Причина или комментарий")) br; textarea name="text" rows="3" maxlength="2000" {} } }
                 p {
                     @if alert.standing.state == actions::State::Closed {

@@ -58,6 +58,8 @@ pub(super) fn languages(now: Lang, address: impl Fn(Lang) -> String) -> Markup {
 /// All that the page shows.
 pub(super) struct Page {
     pub(super) lang: Lang,
+    /// Whoever asks may answer alerts.
+    pub(super) answers: bool,
     pub(super) asked: Asked,
     pub(super) now: Timestamp,
     pub(super) status: Status,
@@ -237,7 +239,7 @@ impl Page {
                     @for control in &a.controls { " " code { (control) } }
                     @if a.late { " " span.pill { (t("late", "с опозданием")) } }
                     @if a.lookback { " " span.pill { (t("look-back", "за прошлое")) } }
-                    " " a href={ "/alerts/" (a.alert_id) "?lang=" (self.lang.tag()) } { (t("answer", "ответить")) }
+                    " " a href={ "/alerts/" (a.alert_id) "?lang=" (self.lang.tag()) } { (if self.answers { t("answer", "ответить") } else { t("history", "история") }) }
                     " " a href={ "/v1/alerts/" (a.alert_id) } { (t("all versions", "все версии")) " " span.hidden { (a.alert_id) } }
                 }
             }

@@ -269,6 +269,7 @@ pub struct Mute {
     /// Why.
     pub reason: String,
     /// Who asked for it.
+    #[serde(default)]
     pub by: String,
 }
 

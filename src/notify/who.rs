@@ -1,4 +1,4 @@
-//! Who hears of an alert.
+//! Who hears of an alert, and who may look.
 
 use std::collections::BTreeSet;
 
@@ -26,10 +26,45 @@ pub fn supervisor(directory: &Directory, manager: &str, now: Timestamp) -> Optio
     }
 }
 
+/// Everybody under a supervisor at an instant, at whatever depth: whose line upwards leads to them, and while somebody of that line is
+/// away, whose `deputies` name them in their place. Never themselves; nobody once they have left.
+pub fn people(directory: &Directory, supervisor: &str, now: Timestamp) -> BTreeSet<String> {
+    let users = directory.users();
+    if users.at(supervisor, now).is_some_and(|user| !works(user, now)) {
+        return BTreeSet::new();
+    }
+    let is_under = |id: &&str| *id != supervisor && leads_to(directory, id, supervisor, now);
+    users.ids().filter(is_under).map(str::to_owned).collect()
+}
+
+/// Whether a person's line upwards leads to somebody.
+fn leads_to(directory: &Directory, person: &str, to: &str, now: Timestamp) -> bool {
+    let (users, mut seen, mut at) = (directory.users(), BTreeSet::new(), person);
+    while let Some((user, next)) = users.at(at, now).and_then(|user| Some((user, user.supervisor.as_deref()?))) {
+        let stands_in = || user.deputies.iter().any(|d| d == to) && users.at(next, now).is_some_and(|boss| is_away(boss, now));
+        if next == to || stands_in() {
+            return true;
+        }
+        if !seen.insert(next) {
+            return false;
+        }
+        at = next;
+    }
+    false
+}
+
+fn zone_of(user: &User) -> Zone {
+    user.time_zone.as_deref().and_then(|name| Zone::get(name).ok()).unwrap_or(Zone::UTC)
+}
+
 /// Whether somebody can still read a message.
 fn works(user: &User, now: Timestamp) -> bool {
-    let zone = user.time_zone.as_deref().and_then(|name| Zone::get(name).ok()).unwrap_or(Zone::UTC);
-    user.active != Some(false) && user.terminated_at.is_none_or(|end| zone.start(end) > now)
+    user.active != Some(false) && user.terminated_at.is_none_or(|end| zone_of(user).start(end) > now)
+}
+
+/// Whether somebody else has to look in their place.
+fn is_away(user: &User, now: Timestamp) -> bool {
+    !works(user, now) || user.absences.iter().any(|span| zone_of(user).covers(span, now))
 }
 
 #[cfg(test)]
@@ -74,5 +109,61 @@ mod tests {
         let all = directory(&[("anna", Some("boss"), false), ("boss", Some("head"), false), ("head", None, false)]);
         assert_eq!(supervisor(&all, "boss", Timestamp::from_millis(0)).as_deref(), Some("head"));
         assert_eq!(supervisor(&all, "head", Timestamp::from_millis(0)), None);
+    }
+
+    #[test]
+    fn a_supervisor_sees_everybody_below_and_never_themselves() {
+        let all = directory(&[
+            ("anna", Some("boss"), false),
+            ("boris", Some("lead"), false),
+            ("lead", Some("boss"), false),
+            ("boss", Some("head"), false),
+            ("head", None, false),
+            ("vera", Some("other"), false),
+            ("gone", Some("vera"), true),
+        ]);
+        let check = |who: &str, expected: &[&str]| {
+            assert_eq!(people(&all, who, Timestamp::from_millis(2000)).into_iter().collect::<Vec<_>>(), expected, "{who}");
+        };
+        check("boss", &["anna", "boris", "lead"]);
+        check("head", &["anna", "boris", "boss", "lead"]);
+        check("lead", &["boris"]);
+        check("anna", &[]);
+        check("nobody", &[]);
+        // Not in the directory, and named there.
+        check("other", &["gone", "vera"]);
+        // Whoever has left sees nothing any more.
+        let left = directory(&[("anna", Some("boss"), false), ("boss", None, true)]);
+        assert!(people(&left, "boss", Timestamp::from_millis(2000)).is_empty());
+        // Lines that go round.
+        let round = directory(&[("a", Some("b"), false), ("b", Some("a"), false), ("c", Some("c"), false)]);
+        assert_eq!(people(&round, "a", Timestamp::from_millis(0)).into_iter().collect::<Vec<_>>(), ["b"]);
+        assert!(people(&round, "c", Timestamp::from_millis(0)).is_empty());
+    }
+
+    #[test]
+    fn a_deputy_sees_what_an_absent_supervisor_would() {
+        let day = |text: &str| When::Day(crate::event::Date::parse(text).expect("a date"));
+        let user = |id: &str, supervisor: &str, deputies: &[&str]| User {
+            id: id.to_owned(),
+            supervisor: Some(supervisor.to_owned()),
+            deputies: deputies.iter().map(|d| (*d).to_owned()).collect(),
+            ..User::default()
+        };
+        let mut all = Directory::default();
+        let absences = vec![crate::directory::Span { from: day("2026-03-02"), to: day("2026-03-06") }];
+        let rows = [
+            user("anna", "boss", &["vera"]),
+            user("boris", "anna", &[]),
+            user("vera", "boss", &["vera"]),
+            user("zoya", "boss", &[]),
+            User { absences, ..user("boss", "head", &[]) },
+        ];
+        for row in rows {
+            all.insert_user(row).expect("no zone");
+        }
+        let seen = |time: &str| people(&all, "vera", Timestamp::parse(time).expect("a time")).into_iter().collect::<Vec<_>>();
+        assert_eq!(seen("2026-03-06T23:00:00Z"), ["anna", "boris"]);
+        assert!(seen("2026-03-07").is_empty() && seen("2026-03-01").is_empty());
     }
 }

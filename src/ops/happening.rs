@@ -42,6 +42,22 @@ impl StoreBack {
     }
 }
 
+/// Somebody read alerts, and that could not be written down.
+pub struct ReadsUnrecorded<'a> {
+    /// How often.
+    pub n_reads: usize,
+    /// Why.
+    pub error: &'a dyn Display,
+}
+
+impl ReadsUnrecorded<'_> {
+    /// Counts and logs.
+    pub fn emit(&self, metrics: &Metrics) {
+        metrics.unrecorded(self.n_reads);
+        error!(reads = self.n_reads, error = %self.error, "who read alerts could not be written down");
+    }
+}
+
 /// A canary or near-miss was heard in the log.
 #[derive(Debug)]
 pub struct CanaryHeard<'a> {

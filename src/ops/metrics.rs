@@ -131,6 +131,7 @@ pub struct Metrics {
     checkpoint_seconds: Histogram,
     checkpoint_bytes: IntCounter,
     ready: IntGauge,
+    unrecorded: IntCounter,
     canary_hit: GaugeVec,
     canary_failed: IntGaugeVec,
     notified: IntCounterVec,
@@ -176,6 +177,7 @@ impl Metrics {
             checkpoint_seconds: histogram(r, "filin_store_checkpoint_seconds", "Time to write a checkpoint."),
             checkpoint_bytes: counter(r, "filin_store_checkpoint_bytes_total", "Bytes of changed states written by checkpoints."),
             ready: gauge(r, "filin_api_ready", "1 when /readyz says ready."),
+            unrecorded: counter(r, "filin_api_reads_unrecorded_total", "Reads of alerts that could not be written down as audit events."),
             canary_hit: register(
                 r,
                 floats(CANARY_HIT, "When the last run began in which a control's canaries fired and its near-misses did not."),
@@ -237,6 +239,11 @@ impl Metrics {
         let class = STATUSES.get(usize::from(status / 100).saturating_sub(2)).copied().unwrap_or("5xx");
         self.requests.with_label_values(&[route, class]).inc();
         self.request_seconds.with_label_values(&[route]).observe(took.as_secs_f64());
+    }
+
+    /// Reads of alerts could not be written down.
+    pub fn unrecorded(&self, reads: usize) {
+        self.unrecorded.inc_by(wide(reads));
     }
 
     /// A record was refused and is a dead letter now; a reason that was not announced counts as `other`.

@@ -8,4 +8,5 @@ pub mod happening;
 pub mod kafka;
 pub mod logging;
 pub mod metrics;
+pub mod random;
 pub mod shutdown;

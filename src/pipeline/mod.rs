@@ -16,3 +16,4 @@ pub mod score;
 pub mod service;
 pub mod survey;
 pub mod verify;
+mod witness;

@@ -15,6 +15,7 @@ use super::{
     orders::{self, Orders, Reread},
     score::{self, Cadence, Scorer},
     survey,
+    witness::Watch,
 };
 use crate::{
     api::{self, Access, Limits, SourceStatus, Status, Stored, TenantStatus},
@@ -28,6 +29,7 @@ use crate::{
         config::{self, Config, Role, Store},
         happening::Readiness,
         metrics::Metrics,
+        random,
     },
     store::{self, Alias, state},
 };
@@ -140,7 +142,11 @@ pub async fn run(
     let mut scorer = has(Role::Score).then(|| tokio::spawn(scorer.run(reader, scoring.clone())));
     let intake = Arc::new(Intake::new(ingestor.clone(), Now::Clock));
     let orders = Orders::new(ingestor.clone(), reread);
+    let (watch_reads, write_reads) =
+        Watch::start(ingestor.clone(), metrics.clone()).map_err(|e| Error::Failed(format!("random bytes: {e}")))?;
+    let write_reads = tokio::spawn(write_reads);
     let parts = api::Parts {
+        witness: Some(watch_reads),
         ingest: has(Role::Normalise).then(|| Arc::clone(&intake) as Arc<dyn api::Ingest>),
         retry: has(Role::Normalise).then(|| {
             let letters = Letters::new(Arc::clone(&intake), client.clone(), config.bindings.clone());
@@ -231,6 +237,8 @@ pub async fn run(
         if !server.is_finished() {
             server.await.ok();
         }
+        // Nobody reads any more: what was read is written down to the last.
+        tokio::time::timeout(GRACE / 6, write_reads).await.ok();
         // What was appended is scored at the next start at the latest; what was applied is stored now.
         scoring.cancel();
         let end = match scorer {
@@ -408,20 +416,13 @@ pub fn alias_key(config: &Config) -> Result<[u8; 32], Error> {
         Ok(bytes) => bytes.try_into().map_err(|_| Error::Failed(format!("{} is damaged: it must hold 32 bytes", path.display()))),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
             fs::create_dir_all(&config.data).map_err(wrong)?;
-            let key: [u8; 32] = random().map_err(wrong)?;
+            let key: [u8; 32] = random::bytes().map_err(wrong)?;
             let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(wrong)?;
             file.write_all(&key).map_err(wrong)?;
             Ok(key)
         }
         Err(e) => Err(wrong(e)),
     }
-}
-
-fn random<const N: usize>() -> std::io::Result<[u8; N]> {
-    use std::io::Read as _;
-    let mut bytes = [0; N];
-    fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    Ok(bytes)
 }
 
 type Log = (String, u32, Appender, Reader, futures_util::future::BoxFuture<'static, ()>);
@@ -465,7 +466,7 @@ async fn open_log(config: &Config, client: &clickhouse::Client) -> Result<Log, E
         }
         Some(id) => id,
         None => {
-            let bytes: [u8; 16] = random().map_err(|e| Error::Failed(format!("no random numbers: {e}")))?;
+            let bytes: [u8; 16] = random::bytes().map_err(|e| Error::Failed(format!("no random numbers: {e}")))?;
             let id = format!("local:{}", data_encoding::HEXLOWER.encode(&bytes));
             state::set_meta(client, "log_id", &id).await?;
             id

@@ -1,6 +1,61 @@
 //! What pages and the command line ask.
 
+use std::collections::BTreeSet;
+
+use clickhouse::query::Query;
+
 use super::{Error, actions::State, rows::AlertRow};
+
+/// Which rows somebody may read: the one condition that stands in every question about alerts and managers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scope {
+    /// Of this tenant; none: of all.
+    pub tenant: Option<String>,
+    /// About these people, by id; none: whatever it is about.
+    pub people: Option<BTreeSet<String>>,
+    /// Never about this person, whatever the tenant.
+    pub but: Option<String>,
+    /// Never about what this person did in Filin itself.
+    pub but_watcher: Option<String>,
+}
+
+impl Scope {
+    /// What `tenant` and `manager` of a row must hold, with as many places as [`Self::bind`] fills.
+    pub fn condition(&self) -> String {
+        let mut all = vec!["1"];
+        if self.tenant.is_some() {
+            all.push("tenant = ?");
+        }
+        match &self.people {
+            None => {}
+            // An empty list has no type.
+            Some(people) if people.is_empty() => all.push("0"),
+            Some(_) => all.push("manager IN ?"),
+        }
+        if self.but.is_some() {
+            all.push("manager != ?");
+        }
+        if self.but_watcher.is_some() {
+            all.push("NOT (tenant = '_audit' AND manager = ?)");
+        }
+        format!("({})", all.join(" AND "))
+    }
+
+    /// Fills the places of [`Self::condition`].
+    pub fn bind(&self, mut query: Query) -> Query {
+        if let Some(tenant) = &self.tenant {
+            query = query.bind(tenant);
+        }
+        if let Some(people) = self.people.as_ref().filter(|people| !people.is_empty()) {
+            // Ids of everybody in a large company are longer than a query usually may be.
+            query = query.bind(people).with_setting("max_query_size", "67108864");
+        }
+        for id in self.but.iter().chain(&self.but_watcher) {
+            query = query.bind(id);
+        }
+        query
+    }
+}
 
 /// Which alerts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,12 +74,13 @@ pub struct Filter {
     pub limit: u32,
 }
 
-/// The newest alerts, each in its latest version.
+/// The newest alerts that are in scope, each in its latest version.
 ///
 /// # Errors
 /// When ClickHouse is away or refuses.
-pub async fn alerts(client: &clickhouse::Client, filter: &Filter) -> Result<Vec<AlertRow>, Error> {
-    let mut conditions = vec!["1"];
+pub async fn alerts(client: &clickhouse::Client, scope: &Scope, filter: &Filter) -> Result<Vec<AlertRow>, Error> {
+    let scoped = scope.condition();
+    let mut conditions = vec![scoped.as_str()];
     if filter.tenant.is_some() {
         conditions.push("tenant = ?");
     }
@@ -45,7 +101,7 @@ pub async fn alerts(client: &clickhouse::Client, filter: &Filter) -> Result<Vec<
     }));
     let sql = format!("SELECT ?fields FROM alerts_latest WHERE {} ORDER BY time DESC, alert_id LIMIT ?", conditions.join(" AND "));
     let client = super::unchecked(client);
-    let mut query = client.query(&sql);
+    let mut query = scope.bind(client.query(&sql));
     if let Some(tenant) = &filter.tenant {
         query = query.bind(tenant);
     }
@@ -61,11 +117,11 @@ pub async fn alerts(client: &clickhouse::Client, filter: &Filter) -> Result<Vec<
     Ok(query.bind(filter.limit).fetch_all::<AlertRow>().await?)
 }
 
-/// All versions of an alert, oldest first; empty when there is none.
+/// All versions of an alert, oldest first; empty when there is none in scope.
 ///
 /// # Errors
 /// When ClickHouse is away or refuses.
-pub async fn versions(client: &clickhouse::Client, alert_id: &str) -> Result<Vec<AlertRow>, Error> {
-    let sql = "SELECT ?fields FROM alerts FINAL WHERE alert_id = ? ORDER BY version";
-    Ok(super::unchecked(client).query(sql).bind(alert_id).fetch_all::<AlertRow>().await?)
+pub async fn versions(client: &clickhouse::Client, scope: &Scope, alert_id: &str) -> Result<Vec<AlertRow>, Error> {
+    let sql = format!("SELECT ?fields FROM alerts FINAL WHERE {} AND alert_id = ? ORDER BY version", scope.condition());
+    Ok(scope.bind(super::unchecked(client).query(&sql)).bind(alert_id).fetch_all::<AlertRow>().await?)
 }

@@ -5,7 +5,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{Alias, Error};
 use crate::{
-    directory::{Client, Order, Reference, User},
+    directory::{Client, Directory, Order, Reference, User},
     event::Timestamp,
 };
 
@@ -135,6 +135,24 @@ pub async fn people(client: &clickhouse::Client) -> Result<Reference, Error> {
     Ok(people)
 }
 
+/// The same, of one tenant.
+///
+/// # Errors
+/// When ClickHouse is away or refuses, or a row cannot be read any more.
+pub async fn people_of(client: &clickhouse::Client, tenant: &str) -> Result<Directory, Error> {
+    let rows =
+        client.query("SELECT row FROM users FINAL WHERE tenant = ? ORDER BY id, valid_from").bind(tenant).fetch_all::<String>().await?;
+    let mut people = Directory::default();
+    for user in rows.iter().map(|row| read::<User>(row, "users")) {
+        let user = user?;
+        let without = User { time_zone: None, ..user.clone() };
+        if people.insert_user(user).is_err() {
+            people.insert_user(without).ok();
+        }
+    }
+    Ok(people)
+}
+
 /// All kept rows of a table (`users`, `clients`, `orders`), sorted by tenant, id and time.
 ///
 /// # Errors
@@ -144,7 +162,11 @@ pub async fn load<T: DeserializeOwned>(client: &clickhouse::Client, table: &'sta
     let mut rows = client.query(&query).fetch::<String>()?;
     let mut found = Vec::new();
     while let Some(row) = rows.next().await? {
-        found.push(serde_json::from_str(&row).map_err(|e| Error::Refused(format!("a row of {table} cannot be read: {e}")))?);
+        found.push(read(&row, table)?);
     }
     Ok(found)
+}
+
+fn read<T: DeserializeOwned>(row: &str, table: &str) -> Result<T, Error> {
+    serde_json::from_str(row).map_err(|e| Error::Refused(format!("a row of {table} cannot be read: {e}")))
 }

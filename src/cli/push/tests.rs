@@ -59,6 +59,7 @@ async fn bench(limits: Limits) -> Bench {
     let metrics = Metrics::new(&Registry::new(), &Labels { controls: &[], severities: &[], reasons: &[] });
     let access = Access { loopback: true, ..Access::default() };
     let router = api::router(Parts {
+        witness: None,
         ingest: Some(Arc::<Fake>::clone(&fake)),
         reader: None,
         retry: None,

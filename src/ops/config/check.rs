@@ -13,8 +13,8 @@ use std::{
 use serde_json::Value;
 
 use super::{
-    Alerts, Binding, Canary, Config, Control, Embedded, Flags, Http, Kafka, Known, Mistakes, Pipeline, Place, Prior, Privacy, Reference,
-    Role, Secret, Server, Sigma, Source, Store, Tenant, Webhook, file,
+    Account, Alerts, Binding, Canary, Config, Control, Duty, Embedded, Flags, Http, Kafka, Known, Mistakes, Pipeline, Place, Prior,
+    Privacy, Reference, Role, Secret, Server, Sigma, Source, Store, Tenant, Webhook, file,
     value::{List, Size, Span, span_text},
 };
 use crate::event::{Access, Budget, DEFAULT_TENANT};
@@ -39,6 +39,7 @@ pub(super) fn check(file: file::File, flags: &Flags, known: &Known<'_>, home: &P
         // The embedded engine takes a relative folder for one inside its own.
         data: std::path::absolute(&data).unwrap_or(data),
         http: c.http(file.http),
+        access: c.access(file.access),
         reference: c.reference(file.reference),
         store: c.store(file.clickhouse, file.embedded),
         tenants: c.tenants(file.tenants, known),
@@ -104,6 +105,60 @@ impl Checker<'_> {
         }
         let public_url = public_url.map(|url| url.trim_end_matches('/').to_owned());
         Http { listen: self.address("http.listen", http.listen, 8687), public_url, hosts, reader_token }
+    }
+
+    fn access(&mut self, given: Vec<file::Account>) -> Vec<Account> {
+        let mut accounts: Vec<Account> = Vec::new();
+        let mut seen = BTreeSet::new();
+        for (i, a) in given.into_iter().enumerate() {
+            let at = |key: &str| format!("access[{i}].{key}");
+            let missing = |c: &mut Self, key: &str, why: &str| {
+                if !c.mistakes.within(&at(key)) {
+                    c.mistakes.add(at(key), format!("is missing: {why}"));
+                }
+            };
+            let name = self.text(&at("name"), a.name).map(|name| name.trim().to_owned()).unwrap_or_default();
+            if name.is_empty() {
+                missing(self, "name", "it says who did what");
+            } else if name.chars().count() > 200 || name.chars().any(char::is_control) {
+                self.mistakes.add(at("name"), "has more than 200 letters, or such as cannot be shown");
+            } else if accounts.iter().any(|other| other.name == name) {
+                self.mistakes.add(at("name"), format!("{name:?} is the name of an earlier entry: nobody could tell them apart"));
+            }
+            let words = || Duty::ALL.iter().map(|d| d.as_str()).collect::<Vec<_>>().join(", ");
+            let role = match a.role.as_deref() {
+                Some(word) => Duty::from_word(word).unwrap_or_else(|| {
+                    self.mistakes.add(at("role"), format!("{word:?} is none of {}", words()));
+                    Duty::Auditor
+                }),
+                None => {
+                    missing(self, "role", &format!("give one of {}", words()));
+                    Duty::Auditor
+                }
+            };
+            let (tenant, user) = (self.text(&at("tenant"), a.tenant), self.text(&at("user"), a.user));
+            tenant.iter().for_each(|tenant| self.tenant_name(&at("tenant"), tenant));
+            if role == Duty::Supervisor && tenant.is_none() {
+                missing(self, "tenant", "a supervisor is one of an organisation");
+            }
+            if role == Duty::Supervisor && user.is_none() {
+                missing(self, "user", "a supervisor sees who is under this id of the users");
+            }
+            let mut token_sha256 = Vec::new();
+            for hash in a.token_sha256.0.into_iter().map(|hash| hash.to_ascii_lowercase()) {
+                if hash.len() != 64 || !hash.bytes().all(|b| b.is_ascii_hexdigit()) {
+                    self.mistakes.add(at("token_sha256"), "is no SHA-256: 64 hexadecimal digits, as `filin token` prints them");
+                } else if !seen.insert(hash.clone()) {
+                    self.mistakes.add(at("token_sha256"), "stands here twice: a token is one person's");
+                }
+                token_sha256.push(Secret::new(hash));
+            }
+            if token_sha256.is_empty() {
+                missing(self, "token_sha256", "`filin token` makes a token and prints it");
+            }
+            accounts.push(Account { name, role, tenant, user, token_sha256, expires: a.expires });
+        }
+        accounts
     }
 
     fn kafka(&mut self, kafka: file::Kafka) -> Option<Kafka> {

@@ -9,13 +9,14 @@ use serde::{
 use serde_json::Value;
 
 use super::value::{List, Scalar, Secret, Size, Span};
-use crate::event::Budget;
+use crate::event::{Budget, Timestamp};
 
 /// All of it. Every key may be absent.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct File {
     pub(super) http: Http,
+    pub(super) access: Vec<Account>,
     pub(super) kafka: Kafka,
     pub(super) bindings: Vec<Binding>,
     pub(super) reference: Reference,
@@ -46,6 +47,24 @@ pub(super) struct Http {
     pub(super) reader_token: Option<Secret>,
     /// File with that token.
     pub(super) reader_token_file: Option<PathBuf>,
+}
+
+/// Somebody who may read alerts, and how they are known.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Account {
+    /// Who they are, as it will stand beside what they do.
+    pub(super) name: Option<String>,
+    /// `supervisor`, `analyst`, `admin` or `auditor`.
+    pub(super) role: Option<String>,
+    /// The only organisation they see; a supervisor's.
+    pub(super) tenant: Option<String>,
+    /// Their id among the users: a supervisor sees who is under it, nobody sees what is about it themselves.
+    pub(super) user: Option<String>,
+    /// SHA-256 of their tokens, hexadecimal: `filin token` makes them. Two while one takes the other's place.
+    pub(super) token_sha256: List,
+    /// From when on they are let in no more.
+    pub(super) expires: Option<Timestamp>,
 }
 
 /// Kafka: the log, and topics as sources.

@@ -59,7 +59,7 @@ struct Origin {
 }
 
 /// Keys whose values are not repeated in messages.
-const HIDDEN: [&str; 7] = ["password", "reader_password", "token", "reader_token", "alias_key", "webhook", "librdkafka"];
+const HIDDEN: [&str; 8] = ["password", "reader_password", "token", "token_sha256", "reader_token", "alias_key", "webhook", "librdkafka"];
 
 impl Layers {
     /// Puts the file under everything else.
@@ -78,13 +78,14 @@ impl Layers {
         }
     }
 
-    /// Puts `FILIN_SECTION__KEY` variables over the file. Those without `__` are no keys, but for `FILIN_BINDINGS`.
+    /// Puts `FILIN_SECTION__KEY` variables over the file. Those without `__` are no keys, but for `FILIN_BINDINGS`
+    /// and `FILIN_ACCESS`.
     pub(super) fn environment(&mut self, variables: impl IntoIterator<Item = (String, String)>, mistakes: &mut Mistakes) {
         let mut sorted: Vec<_> = variables.into_iter().collect();
         sorted.sort();
         for (name, text) in sorted {
             let Some(key) = name.strip_prefix("FILIN_") else { continue };
-            if !key.contains("__") && key != "BINDINGS" {
+            if !key.contains("__") && key != "BINDINGS" && key != "ACCESS" {
                 continue;
             }
             let path: Vec<String> = key.split("__").map(str::to_ascii_lowercase).collect();

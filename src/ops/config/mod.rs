@@ -19,7 +19,7 @@ use serde_json::Value;
 pub use layers::{Mistake, Mistakes};
 pub use value::{Secret, span, span_text};
 
-use crate::event::{Access, Budget, words};
+use crate::event::{Access, Budget, Timestamp, words};
 
 /// The configuration that runs, checked.
 #[derive(Clone, Debug, Serialize)]
@@ -32,6 +32,8 @@ pub struct Config {
     pub data: PathBuf,
     /// Console, API, metrics.
     pub http: Http,
+    /// Who may read alerts, and what else they may.
+    pub access: Vec<Account>,
     /// Kafka, where there is one.
     pub kafka: Option<Kafka>,
     /// Sources.
@@ -86,6 +88,37 @@ pub struct Http {
     pub hosts: Vec<String>,
     /// Token of those who read alerts; none: they are read on loopback only.
     pub reader_token: Option<Secret>,
+}
+
+words! {
+    /// What somebody may do here.
+    Duty {
+        /// Reads and answers what is about their own people.
+        Supervisor = "supervisor",
+        /// Reads and answers all, and mutes.
+        Analyst = "analyst",
+        /// Does all that can be done.
+        Admin = "admin",
+        /// Reads all and changes nothing.
+        Auditor = "auditor",
+    }
+}
+
+/// Somebody who may read alerts.
+#[derive(Clone, Debug, Serialize)]
+pub struct Account {
+    /// Who they are: it stands beside what they do.
+    pub name: String,
+    /// What they may do.
+    pub role: Duty,
+    /// The only organisation they see; none: all.
+    pub tenant: Option<String>,
+    /// Their id among the users.
+    pub user: Option<String>,
+    /// SHA-256 of their tokens, in hexadecimal, lower case; at least one.
+    pub token_sha256: Vec<Secret>,
+    /// From when on they are let in no more.
+    pub expires: Option<Timestamp>,
 }
 
 /// Kafka.

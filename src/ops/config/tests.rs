@@ -238,6 +238,41 @@ fn mistakes_do_not_repeat_secrets() {
 }
 
 #[test]
+fn accounts_are_known_by_hashes() {
+    let hash = "0123456789abcdef".repeat(4);
+    let toml = format!(
+        "[[access]]\nname = 'vera'\nrole = 'supervisor'\ntenant = 'acme'\nuser = 'u-9'\ntoken_sha256 = ['{0}', '{1}']\nexpires = 2026-12-31\n\
+         [[access]]\nname = 'otto'\nrole = 'auditor'\ntoken_sha256 = '{2}'\n",
+        hash.to_uppercase(),
+        hash.replace('0', "f"),
+        hash.replace('0', "e")
+    );
+    let config = read(&toml).expect("right");
+    let vera = &config.access[0];
+    assert_eq!(
+        (vera.name.as_str(), vera.role, vera.tenant.as_deref(), vera.user.as_deref()),
+        ("vera", Duty::Supervisor, Some("acme"), Some("u-9"))
+    );
+    assert_eq!(vera.token_sha256[0].expose(), hash, "in lower case");
+    assert_eq!((vera.token_sha256.len(), vera.expires), (2, Some(Timestamp::parse("2026-12-31").expect("a date"))));
+    assert!(!serde_json::to_string(&config).expect("JSON").contains("89abcdef"), "hashes are not printed");
+    assert_eq!(config.access[1].role, Duty::Auditor);
+
+    let environment = format!("[{{ name = 'ana', role = 'analyst', token_sha256 = '{hash}' }}]");
+    assert_eq!(read_all("", &[("FILIN_ACCESS", &environment)], &Flags::default()).expect("right").access[0].name, "ana");
+
+    refused("[[access]]\n", &["access[0].name", "access[0].role", "access[0].token_sha256"]);
+    let one = |rest: &str| format!("[[access]]\nname = 'a'\ntoken_sha256 = '{hash}'\n{rest}\n");
+    refused(&one("role = 'boss'"), &["access[0].role"]);
+    refused(&one("role = 'supervisor'"), &["access[0].tenant", "access[0].user"]);
+    refused(&one("role = 'analyst'\nexpires = 'soon'"), &["access[0].expires"]);
+    refused(&one("role = 'analyst'\ntoken = 'x'"), &["access[0].token"]);
+    refused(&(one("role = 'analyst'") + &one("role = 'admin'")), &["access[1].name", "access[1].token_sha256"]);
+    let mistakes = refused("[[access]]\nname = 'a'\nrole = 'admin'\ntoken_sha256 = 'the-token-itself'\n", &["access[0].token_sha256"]);
+    assert!(!mistakes.to_string().contains("the-token-itself"), "{mistakes}");
+}
+
+#[test]
 fn what_does_not_go_together_is_refused() {
     refused("[[bindings]]\ntopic = 'crm'\nformat = 'canonical'\n", &["bindings[0].topic"]);
     refused("[reference]\nusers = 'topic:users'\n", &["reference.users"]);

@@ -125,9 +125,7 @@ fn secret(path: &Path) -> io::Result<Secret> {
         Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
         _ => {}
     }
-    let mut random = [0; 32];
-    File::open("/dev/urandom")?.read_exact(&mut random)?;
-    let text = data_encoding::HEXLOWER.encode(&random);
+    let text = data_encoding::HEXLOWER.encode(&crate::ops::random::bytes::<32>()?);
     replace(path, text.as_bytes(), 0o600)?;
     Ok(Secret::new(text))
 }

@@ -1,0 +1,162 @@
+//! The gate before what is stored: whatever a route reads, it reads through [`Reading`], within the scope of whoever asks. The reader
+//! behind it is nobody's else.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use futures_util::future::BoxFuture;
+use tokio::sync::OnceCell;
+
+use super::{
+    alerts::{Alert, Counts, Manager, Story},
+    error::Error,
+    who::Who,
+};
+use crate::{
+    engine::AlertVersion,
+    event::Timestamp,
+    ops::{clock, config::Duty},
+    store::{
+        self,
+        query::{Filter, Scope},
+    },
+};
+
+/// Reads what was stored, within a scope.
+pub trait Reader: Send + Sync + 'static {
+    /// The newest alerts, each in its latest version.
+    fn alerts<'a>(&'a self, scope: &'a Scope, filter: Filter) -> BoxFuture<'a, Result<Vec<Alert>, store::Error>>;
+    /// What there is of an alert; nothing when it is out of scope.
+    fn story<'a>(&'a self, scope: &'a Scope, alert_id: String) -> BoxFuture<'a, Result<Story, store::Error>>;
+    /// Managers with baselines, those with the newest activity first.
+    fn managers<'a>(&'a self, scope: &'a Scope, tenant: Option<String>, limit: u32) -> BoxFuture<'a, Result<Vec<Manager>, store::Error>>;
+    /// How much there is.
+    fn counts<'a>(&'a self, scope: &'a Scope) -> BoxFuture<'a, Result<Counts, store::Error>>;
+    /// Who is under a supervisor now.
+    fn people<'a>(&'a self, tenant: &'a str, supervisor: &'a str) -> BoxFuture<'a, Result<BTreeSet<String>, store::Error>>;
+}
+
+/// What somebody looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub by: String,
+    /// As what.
+    pub role: Duty,
+    /// Whose it was: the organisation, where it is one.
+    pub tenant: Option<String>,
+    /// At what.
+    pub at_what: Seen,
+    /// How much was shown.
+    pub records: u64,
+}
+
+/// What can be looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// An alert, by its id; and the pseudonym of its manager.
+    Alert(String, String),
+    /// Alerts; of this manager, where one was asked for.
+    Alerts(Option<String>),
+    /// Profiles of managers.
+    Managers,
+}
+
+/// Writes down who looked at what.
+pub trait Witness: Send + Sync + 'static {
+    /// Writes it down soon; never waits.
+    fn saw(&self, look: Look);
+}
+
+/// The reader, and who watches those who read.
+#[derive(Clone)]
+pub(super) struct Gate {
+    reader: Option<Arc<dyn Reader>>,
+    witness: Option<Arc<dyn Witness>>,
+}
+
+impl Gate {
+    pub(super) fn new(reader: Option<Arc<dyn Reader>>, witness: Option<Arc<dyn Witness>>) -> Self {
+        Self { reader, witness }
+    }
+
+    pub(super) fn open(&self, who: Who) -> Result<Reading<'_>, Error> {
+        let reader = self.reader.as_deref().ok_or(Error::NotFound("this instance does not read alerts: its role is another"))?;
+        Ok(Reading { reader, witness: self.witness.as_deref(), who, scope: OnceCell::new() })
+    }
+}
+
+/// What somebody may read.
+pub(crate) struct Reading<'a> {
+    reader: &'a dyn Reader,
+    witness: Option<&'a dyn Witness>,
+    /// Who reads.
+    pub(crate) who: Who,
+    /// Looked up with the first question, once.
+    scope: OnceCell<Scope>,
+}
+
+impl Reading<'_> {
+    async fn scope(&self) -> Result<&Scope, store::Error> {
+        let scope = async || {
+            let Who { name, role, tenant, user, .. } = self.who.clone();
+            let people = match (role, &tenant, &user) {
+                (Duty::Supervisor, Some(tenant), Some(user)) => Some(self.reader.people(tenant, user).await?),
+                // The configuration refuses such a one: nobody is theirs.
+                (Duty::Supervisor, ..) => Some(BTreeSet::new()),
+                _ => None,
+            };
+            Ok(Scope { tenant, people, but: user, but_watcher: name })
+        };
+        self.scope.get_or_try_init(scope).await
+    }
+
+    fn saw(&self, tenant: Option<&str>, at_what: Seen, records: usize) {
+        if let (Some(witness), Some(by)) = (self.witness, self.who.watched()) {
+            let tenant = tenant.or(self.who.tenant.as_deref()).map(str::to_owned);
+            let records = u64::try_from(records).unwrap_or(u64::MAX);
+            witness.saw(Look { at: clock::now(), by: by.to_owned(), role: self.who.role, tenant, at_what, records });
+        }
+    }
+
+    /// The newest alerts, each in its latest version.
+    pub(crate) async fn alerts(&self, filter: Filter) -> Result<Vec<Alert>, store::Error> {
+        let (tenant, manager) = (filter.tenant.clone(), filter.manager.clone());
+        let found = self.reader.alerts(self.scope().await?, filter).await?;
+        self.saw(tenant.as_deref(), Seen::Alerts(manager), found.len());
+        Ok(found)
+    }
+
+    /// An alert; one that is out of scope is none.
+    pub(crate) async fn story(&self, alert_id: String) -> Result<Story, Error> {
+        let story = self.untold(alert_id).await?;
+        if let Some(latest) = story.versions.last() {
+            let seen = Seen::Alert(latest.version.alert_id.clone(), latest.manager_alias.clone());
+            self.saw(Some(&latest.version.tenant), seen, 1);
+        }
+        Ok(story)
+    }
+
+    /// The versions of an alert, for what is done about it and tells nothing of it.
+    pub(super) async fn versions(&self, alert_id: String) -> Result<Vec<AlertVersion>, Error> {
+        Ok(self.untold(alert_id).await?.versions.into_iter().map(|a| a.version).collect())
+    }
+
+    async fn untold(&self, alert_id: String) -> Result<Story, Error> {
+        let story = self.reader.story(self.scope().await?, alert_id).await?;
+        if story.versions.is_empty() { Err(Error::NotFound("there is no such alert")) } else { Ok(story) }
+    }
+
+    /// Managers with baselines, those with the newest activity first.
+    pub(crate) async fn managers(&self, tenant: Option<String>, limit: u32) -> Result<Vec<Manager>, store::Error> {
+        let found = self.reader.managers(self.scope().await?, tenant.clone(), limit).await?;
+        self.saw(tenant.as_deref(), Seen::Managers, found.len());
+        Ok(found)
+    }
+
+    /// How much there is.
+    pub(crate) async fn counts(&self) -> Result<Counts, store::Error> {
+        self.reader.counts(self.scope().await?).await
+    }
+}

@@ -1,0 +1,121 @@
+//! Who asks, and what they may.
+
+use crate::ops::config::{Account, Duty};
+
+use super::{Error, Status};
+
+/// What is not everybody's who may read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Right {
+    /// To acknowledge, close, comment, reopen.
+    Answer,
+    /// To be quiet about something.
+    Mute,
+    /// What concerns the whole installation: dead letters, the policy.
+    Operate,
+}
+
+/// Whether a role comes with a right.
+const fn comes_with(role: Duty, right: Right) -> bool {
+    match role {
+        Duty::Admin => true,
+        Duty::Analyst => matches!(right, Right::Answer | Right::Mute),
+        Duty::Supervisor => matches!(right, Right::Answer),
+        Duty::Auditor => false,
+    }
+}
+
+/// By what somebody was let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum By {
+    /// An entry of `[[access]]`.
+    Account,
+    /// `http.reader_token`, which any number of people may have.
+    ReaderToken,
+    /// The password of the store's account that writes.
+    Store,
+    /// Nothing: a listener on loopback that asks for no token.
+    Nothing,
+}
+
+/// Somebody who was let in.
+#[derive(Clone, Debug)]
+pub(crate) struct Who {
+    by: By,
+    /// Their name; none: as they say themselves.
+    pub(crate) name: Option<String>,
+    /// What they may do.
+    pub(crate) role: Duty,
+    /// The only organisation they see.
+    pub(super) tenant: Option<String>,
+    /// Their id among the users.
+    pub(super) user: Option<String>,
+}
+
+impl Who {
+    pub(super) fn account(account: &Account) -> Self {
+        let Account { name, role, tenant, user, .. } = account.clone();
+        Self { by: By::Account, name: Some(name), role, tenant, user }
+    }
+
+    pub(super) const fn reader_token() -> Self {
+        Self { by: By::ReaderToken, name: None, role: Duty::Analyst, tenant: None, user: None }
+    }
+
+    pub(super) const fn store() -> Self {
+        Self { by: By::Store, name: None, role: Duty::Admin, tenant: None, user: None }
+    }
+
+    pub(super) const fn nobody_in_particular() -> Self {
+        Self { by: By::Nothing, name: None, role: Duty::Admin, tenant: None, user: None }
+    }
+
+    /// Whether they may do more than read.
+    pub(crate) const fn may(&self, right: Right) -> bool {
+        comes_with(self.role, right)
+    }
+
+    /// The same, for a route.
+    pub(super) fn must(&self, right: Right) -> Result<(), Error> {
+        let refuse = |message: String| Err(Error::Forbidden { code: "role", message });
+        match right {
+            // Reaching the listener is not enough: that never was more than reading and answering.
+            Right::Mute | Right::Operate if self.by == By::Nothing => Err(Error::Unauthorized),
+            _ if !self.may(right) => refuse(format!("the role {} does not come with this", self.role.as_str())),
+            Right::Operate if self.tenant.is_some() => refuse("this concerns all organisations: your token is one's".to_owned()),
+            _ => Ok(()),
+        }
+    }
+
+    /// The name under which something is done. Whoever is known by their token cannot do it under another one.
+    pub(super) fn signs(&self, said: Option<&str>) -> Result<String, Error> {
+        let said = said.map(str::trim).filter(|said| !said.is_empty());
+        match (&self.name, said) {
+            (Some(name), Some(said)) if said != name && self.user.as_deref() != Some(said) => Err(Error::Forbidden {
+                code: "other_name",
+                message: format!("this token is of {name:?}: leave `by` out, nobody signs for somebody else"),
+            }),
+            (Some(name), _) => Ok(name.clone()),
+            (None, said) => Ok(said.unwrap_or(self.role.as_str()).to_owned()),
+        }
+    }
+
+    /// As whom what they read is written down; none: nobody knows who it is.
+    pub(super) fn watched(&self) -> Option<&str> {
+        match self.by {
+            By::Account => self.name.as_deref(),
+            By::ReaderToken => Some("http.reader_token"),
+            By::Store | By::Nothing => None,
+        }
+    }
+
+    /// What they may know of the service: of other organisations nothing, and of sources only those who see all.
+    pub(crate) fn sees(&self, status: &Status) -> Status {
+        let mut status = status.clone();
+        if let Some(tenant) = &self.tenant {
+            status.tenants.retain(|t| t.tenant == *tenant);
+            status.sources.clear();
+        }
+        status
+    }
+}

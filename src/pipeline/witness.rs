@@ -1,0 +1,145 @@
+//! Filin's own audit trail: who read which alerts becomes events of the tenant `_audit`, and stands in the log like any others.
+
+use std::{io, sync::Arc};
+
+use data_encoding::HEXLOWER;
+use tokio::sync::mpsc;
+
+use super::ingest::Ingestor;
+use crate::{
+    api::{Look, Seen, Witness},
+    event::{Action, Actor, ActorKind, Event, Object, ObjectType, Outcome, Query},
+    model::coverage::AUDIT,
+    ops::{happening::ReadsUnrecorded, metrics::Metrics, random},
+};
+
+/// Looks that wait for the log; with more than these the answer goes out and is counted as unrecorded.
+const WAITING: usize = 4096;
+/// Looks in one append.
+const AT_ONCE: usize = 512;
+
+/// Takes looks without waiting.
+pub(super) struct Watch {
+    sender: mpsc::Sender<Look>,
+    metrics: Metrics,
+}
+
+impl Watch {
+    /// With what writes down its looks, which ends when all are written and the watch is dropped.
+    ///
+    /// # Errors
+    /// When the system has no random bytes.
+    pub(super) fn start(ingestor: Ingestor, metrics: Metrics) -> io::Result<(Arc<Self>, impl Future<Output = ()> + Send + 'static)> {
+        // Ids of another start must be others.
+        let start = HEXLOWER.encode(&random::bytes::<8>()?);
+        let (sender, mut receiver) = mpsc::channel(WAITING);
+        let watch = Arc::new(Self { sender, metrics: metrics.clone() });
+        let write = async move {
+            let (mut n, mut looks) = (0_u64, Vec::new());
+            while receiver.recv_many(&mut looks, AT_ONCE).await > 0 {
+                let event = |look| {
+                    n += 1;
+                    (event(format!("{start}-{n}"), look), None)
+                };
+                let events: Vec<_> = looks.drain(..).map(event).collect();
+                let n_reads = events.len();
+                if let Err(error) = ingestor.submit(events, "", &[]).await {
+                    ReadsUnrecorded { n_reads, error: &error }.emit(&metrics);
+                }
+            }
+        };
+        Ok((watch, write))
+    }
+}
+
+impl Witness for Watch {
+    fn saw(&self, look: Look) {
+        if let Err(error) = self.sender.try_send(look) {
+            let error = match error {
+                mpsc::error::TrySendError::Full(_) => "the log does not keep up",
+                mpsc::error::TrySendError::Closed(_) => "stopping",
+            };
+            ReadsUnrecorded { n_reads: 1, error: &error }.emit(&self.metrics);
+        }
+    }
+}
+
+fn event(id: String, look: Look) -> Event {
+    let mut attrs = std::collections::BTreeMap::from([("role".to_owned(), look.role.as_str().into())]);
+    attrs.extend(look.tenant.map(|tenant| ("tenant".to_owned(), tenant.into())));
+    let about = |attrs: &mut std::collections::BTreeMap<_, _>, who: Option<String>| {
+        attrs.extend(who.filter(|who| !who.is_empty()).map(|who| ("manager".to_owned(), who.into())));
+    };
+    let (action, kind, id_of, query) = match look.at_what {
+        Seen::Alert(alert, manager) => {
+            about(&mut attrs, Some(manager));
+            (Action::View, ObjectType::Other, Some(alert), None)
+        }
+        Seen::Alerts(manager) => {
+            let query = Query { filter: Some(manager.is_some()), fingerprint: Some("alerts".to_owned()), ..Query::default() };
+            about(&mut attrs, manager);
+            (Action::List, ObjectType::Other, None, Some(query))
+        }
+        Seen::Managers => {
+            (Action::List, ObjectType::User, None, Some(Query { fingerprint: Some("managers".to_owned()), ..Query::default() }))
+        }
+    };
+    Event {
+        id,
+        time: look.at,
+        tenant: AUDIT.to_owned(),
+        source: "filin".to_owned(),
+        actor: Actor { id: look.by, kind: ActorKind::User, name: None },
+        action,
+        outcome: Outcome::Success,
+        reason: None,
+        channel: None,
+        session: None,
+        object: Some(Object { kind: Some(kind), id: id_of, ..Object::default() }),
+        records: Some(look.records),
+        bytes: None,
+        query,
+        call: None,
+        order: None,
+        client: None,
+        auth: None,
+        change: None,
+        attrs,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{event::Timestamp, ops::config::Duty};
+
+    #[test]
+    fn a_look_is_an_event_of_filins_own() {
+        let look = |at_what, tenant: Option<&str>| Look {
+            at: Timestamp::from_millis(1_773_307_200_000),
+            by: "vera".to_owned(),
+            role: Duty::Analyst,
+            tenant: tenant.map(str::to_owned),
+            at_what,
+            records: 3,
+        };
+        let check = |look: Look, expected: serde_json::Value| {
+            let got = serde_json::to_value(event("s-1".to_owned(), look)).expect("JSON");
+            assert_eq!((&got["tenant"], &got["actor"]["id"], &got["records"]), (&"_audit".into(), &"vera".into(), &3.into()));
+            for (key, value) in expected.as_object().expect("an object") {
+                assert_eq!(&got[key], value, "{got}");
+            }
+        };
+        let alert = look(Seen::Alert("a-1".to_owned(), "MFRGGZDFMY".to_owned()), Some("acme"));
+        check(
+            alert,
+            serde_json::json!({"action": "view", "object": {"type": "other", "id": "a-1"},
+                "attrs": {"role": "analyst", "tenant": "acme", "manager": "MFRGGZDFMY"}}),
+        );
+        check(
+            look(Seen::Alerts(None), None),
+            serde_json::json!({"action": "list", "query": {"fingerprint": "alerts", "filter": false}, "attrs": {"role": "analyst"}}),
+        );
+        check(look(Seen::Managers, Some("acme")), serde_json::json!({"action": "list", "object": {"type": "user"}}));
+    }
+}
