@@ -6,7 +6,7 @@ use hyper::{Request, StatusCode, header};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::replay;
+use super::{dead_letters::store, replay};
 use crate::{
     ops::config::{Config, Secret, Store},
     pipeline::service::CONSOLE,
@@ -36,8 +36,12 @@ impl Running {
     /// Finds it; `orders`: what only a running instance can put into its log.
     pub(super) async fn find(config: &Config, orders: &str) -> anyhow::Result<Self> {
         let none = || format!("no Filin runs here: start it, its log takes {orders} only from the running instance");
-        let client = replay::live(config).with_context(none)?;
-        let console = state::meta(&client, CONSOLE).await?.context("the running instance has not said where it listens")?;
+        let client = match &config.store {
+            Store::Embedded(_) => replay::live(config).with_context(none)?,
+            // A server is there without us; whether anybody runs beside it, the answer tells.
+            Store::Server(_) => store(config).await?.0,
+        };
+        let console = state::meta(&client, CONSOLE).await?.with_context(none)?;
         let password = password(config).context("the running instance's password is not there")?;
         Ok(Self { client, console, password })
     }

@@ -1,5 +1,6 @@
 //! Integration tests: one binary, a module per area.
 
+mod access;
 mod adapters;
 mod answers;
 mod api;

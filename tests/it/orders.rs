@@ -91,3 +91,41 @@ fn a_running_instance_hears_mutes_reads_its_policy_again_and_ticks() {
     command.arg(root.path().join("again.jsonl")).args(["--data", data.to_str().expect("a plain path")]);
     ended(command, 0);
 }
+
+/// With a ClickHouse server the command line finds the instance through it.
+#[cfg(feature = "kafka")]
+#[test]
+fn beside_a_server_the_command_line_finds_the_instance_as_well() {
+    let root = tempfile::tempdir().expect("a folder");
+    let server = crate::pipeline::Server::start(&root.path().join("server"));
+    let access = server.access();
+    let (config, clients, events) = (root.path().join("filin.toml"), root.path().join("clients.csv"), root.path().join("events.jsonl"));
+    fs::write(&clients, "id,owner,team,decoy\nc-decoy,boris,b,true\n").expect("written");
+    let text = format!(
+        "[reference]\nclients = {clients:?}\n[clickhouse]\nurl = \"{}\"\nuser = \"{}\"\npassword = \"{}\"\n\
+         [privacy]\nalias_key = \"a key for this test, long enough\"\n[canary]\nenabled = false\n",
+        access.url, access.user, access.password
+    );
+    fs::write(&config, text).expect("written");
+    let ask = |words: &[&str], code: i32| {
+        let mut command = filin(words);
+        command.arg("--config").arg(&config);
+        ended(command, code)
+    };
+    let mute = ["mute", "add", "--manager", "boris", "--for", "1h", "--reason", "a test", "--by", "vera"];
+    let said = String::from_utf8(ask(&mute, 1).stderr).expect("text");
+    assert!(said.contains("no Filin runs here"), "{said}");
+    let service = Service::start(&root.path().join("data"), &["--config", config.to_str().expect("plain")]);
+    fs::write(&events, event("e1", true)).expect("written");
+    service.push("canonical", &[&events]);
+    let id = wait("the alert", || {
+        let alerts: Value = serde_json::from_str(&service.http("GET", "/v1/alerts", b"").1).ok()?;
+        alerts["alerts"][0]["alert_id"].as_str().map(str::to_owned)
+    });
+    ask(&mute, 0);
+    ask(&["verdict", &id, "benign_expected", "--reason", "a drill", "--by", "vera"], 0);
+    assert!(service.http("GET", "/v1/alerts?state=closed", b"").1.contains(&id));
+    service.stop();
+    let said = String::from_utf8(ask(&mute, 1).stderr).expect("text");
+    assert!(said.contains("does not answer"), "{said}");
+}

@@ -21,6 +21,8 @@ pub(crate) struct Service {
     /// URL of ClickHouse, as its reader sees it.
     pub(crate) clickhouse: String,
     pub(crate) data: PathBuf,
+    /// Shown with every request, where one is needed.
+    pub(crate) token: String,
 }
 
 /// A `filin` command without the surroundings' settings.
@@ -86,7 +88,7 @@ impl Service {
                 eprintln!("{}", String::from_utf8_lossy(&sink));
             }
         });
-        Self { child, console, clickhouse, data: data.to_owned() }
+        Self { child, console, clickhouse, data: data.to_owned(), token: String::new() }
     }
 
     /// Kills it at once, as a crash would.
@@ -120,12 +122,17 @@ impl Service {
 
     /// A GET or POST by hand: a client not written here is somewhere else.
     pub(crate) fn http(&self, method: &str, path: &str, body: &[u8]) -> (u16, String) {
-        request(&self.console, method, path, body)
+        self.as_who(&self.token, method, path, "application/x-ndjson", body)
+    }
+
+    /// The same with somebody's token.
+    pub(crate) fn as_who(&self, token: &str, method: &str, path: &str, kind: &str, body: &[u8]) -> (u16, String) {
+        request_of(&self.console, method, path, kind, token, body)
     }
 
     /// Posts JSON; the answer is JSON.
     pub(crate) fn json(&self, path: &str, body: &serde_json::Value) -> (u16, serde_json::Value) {
-        let (status, text) = request_of(&self.console, "POST", path, "application/json", body.to_string().as_bytes());
+        let (status, text) = self.as_who(&self.token, "POST", path, "application/json", body.to_string().as_bytes());
         (status, serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}")))
     }
 
@@ -183,14 +190,15 @@ impl Drop for Service {
 }
 
 pub(crate) fn request(host: &str, method: &str, path: &str, body: &[u8]) -> (u16, String) {
-    request_of(host, method, path, "application/x-ndjson", body)
+    request_of(host, method, path, "application/x-ndjson", "", body)
 }
 
-fn request_of(host: &str, method: &str, path: &str, kind: &str, body: &[u8]) -> (u16, String) {
+fn request_of(host: &str, method: &str, path: &str, kind: &str, token: &str, body: &[u8]) -> (u16, String) {
     let mut stream = TcpStream::connect(host).unwrap_or_else(|e| panic!("{host}: {e}"));
     stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a socket");
+    let shown = if token.is_empty() { String::new() } else { format!("Authorization: Bearer {token}\r\n") };
     let head = format!(
-        "{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n",
+        "{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{shown}Content-Type: {kind}\r\nContent-Length: {}\r\n\r\n",
         body.len()
     );
     stream.write_all(head.as_bytes()).expect("sent");
