@@ -79,7 +79,7 @@ fn everybody_sees_and_does_what_their_role_says() {
     let run = |sql: &str| runtime.block_on(service.client().query(sql).execute()).expect(sql);
     // One about an address, and one of another organisation.
     let copy = "INSERT INTO alerts SELECT * REPLACE (";
-    let of = ") FROM alerts WHERE manager = 'bob' ORDER BY version LIMIT 1";
+    let of = ") FROM (SELECT * FROM alerts WHERE manager = 'bob' ORDER BY version LIMIT 1)";
     run(&format!(
         "{copy}'00000000-0000-5000-8000-00000000000a' AS alert_id, '' AS manager, '' AS manager_alias, 'address' AS subject_kind, '10.0.0.1' AS subject_id{of}"
     ));
