@@ -30,8 +30,15 @@ pub struct MuteOrder {
     /// The organisation.
     #[serde(default = "default_tenant")]
     pub tenant: String,
-    /// The mute.
+    /// The mute; who asks for it may be left to the token.
+    #[serde(deserialize_with = "perhaps_unsigned")]
     pub mute: Mute,
+}
+
+fn perhaps_unsigned<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Mute, D::Error> {
+    let mut mute = serde_json::Map::deserialize(from)?;
+    mute.entry("by").or_insert_with(|| "".into());
+    serde_json::from_value(mute.into()).map_err(serde::de::Error::custom)
 }
 
 /// What the configuration, read again, changed.

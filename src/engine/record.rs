@@ -269,7 +269,6 @@ pub struct Mute {
     /// Why.
     pub reason: String,
     /// Who asked for it.
-    #[serde(default)]
     pub by: String,
 }
 
