@@ -63,11 +63,12 @@ pub(super) struct Firm<'a> {
 }
 
 impl Firm<'_> {
-    /// Distinct clients of the last 90 days, the person's and everybody's; none before there are enough to be told.
+    /// Distinct clients of the last 90 days, the person's and everybody's; none before there are enough to be told, or where that is not
+    /// wanted.
     fn quarter(&self, date: Date, base: &Baseline) -> Option<(u64, u64)> {
         let all = self.windows.quarter(date);
         let own = base.windows.quarter(date).min(all);
-        (own >= QUARTER).then(|| (count(own.round()), count(all.round())))
+        (own >= QUARTER && self.terms.enabled("base_share")).then(|| (count(own.round()), count(all.round())))
     }
 }
 

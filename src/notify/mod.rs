@@ -43,14 +43,9 @@ impl Notice {
     }
 }
 
-/// Where to read on about somebody, at a console.
-pub fn link(console: &str, tenant: &str, manager_alias: &str) -> String {
-    let mut query = form_urlencoded::Serializer::new(String::new());
-    query.append_pair("tenant", tenant);
-    if !manager_alias.is_empty() {
-        query.append_pair("manager", manager_alias);
-    }
-    format!("{console}/?{}", query.finish())
+/// Where an alert is read and answered, at a console.
+pub fn link(console: &str, alert_id: &str) -> String {
+    format!("{console}/alerts/{alert_id}")
 }
 
 /// Those that a configuration names.

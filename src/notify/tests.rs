@@ -25,7 +25,7 @@ pub(crate) fn notice() -> Notice {
         manager_alias: "ABCDEFGHIJ".to_owned(),
         supervisor: Some("u-2".to_owned()),
         name: None,
-        link: link("https://filin.example", "acme", "ABCDEFGHIJ"),
+        link: link("https://filin.example", "0190a1b2-0000-5000-8000-000000000001"),
     }
 }
 
@@ -80,7 +80,7 @@ fn labels_stay_and_words_are_annotations() {
     let words = &posts[2]["annotations"];
     assert_eq!((&words["actual"], &words["usual"], &words["unit"]), (&json!("3640"), &json!("95.5"), &json!("records")));
     assert_eq!(words["why_ru"], "Выгружено 3 640 записей; обычно 95.\nЗатронуто много.");
-    assert_eq!(words["link"], "https://filin.example/?tenant=acme&manager=ABCDEFGHIJ");
+    assert_eq!(words["link"], "https://filin.example/alerts/0190a1b2-0000-5000-8000-000000000001");
     assert!(words.get("name").is_none() && !posts.to_string().contains("anna"));
     let closed = Told { before: &[], closed: true, ..told }.posts(now);
     assert_eq!((closed.len(), closed[0].ends_at), (1, now));

@@ -261,7 +261,7 @@ impl Desk<'_> {
         let supervisor = directory.zip(manager).and_then(|(d, m)| who::supervisor(d, m, now));
         let user = directory.zip(manager).and_then(|(d, m)| d.users().at(m, now));
         let name = user.and_then(|u| u.name.clone()).filter(|_| self.manner.names);
-        let link = notify::link(&self.manner.console, &alert.tenant, &manager_alias);
+        let link = notify::link(&self.manner.console, &alert.alert_id);
         Ok(Notice { alert, manager_alias, supervisor, name, link })
     }
 

@@ -206,9 +206,7 @@ fn a_webhook_gets_each_version_signed_and_again_under_the_same_key() {
         assert_eq!((&finding["class_uid"], &finding["severity"]), (&json!(2004), &json!("Critical")), "{finding}");
         assert_eq!(finding["metadata"]["uid"], asked.key());
         assert_eq!(finding["unmapped"]["supervisor"], "u-9");
-        assert!(
-            finding["finding_info"]["src_url"].as_str().is_some_and(|l| l.starts_with("https://filin.example/?tenant=default&manager="))
-        );
+        assert!(finding["finding_info"]["src_url"].as_str().is_some_and(|l| l.starts_with("https://filin.example/alerts/")));
         let text = finding.to_string();
         assert!(!text.contains("Anna") && !text.contains("\"u-1\""), "no names, no ids: {text}");
     }
@@ -421,11 +419,8 @@ fn a_real_alertmanager_groups_tells_once_inhibits_and_resolves() {
         stub.asked().into_iter().filter(of).map(|a| a.json()["text"].as_str().unwrap_or_default().to_owned()).collect::<Vec<_>>()
     };
     let text = wait("Telegram", || chat(-1009).into_iter().next());
-    for part in [
-        "[НИЗКАЯ] Устаревшая программа",
-        "работает crm 4.0; самая старая допустимая версия — 5.0",
-        "https://filin.example/?tenant=default&manager=",
-    ] {
+    for part in ["[НИЗКАЯ] Устаревшая программа", "работает crm 4.0; самая старая допустимая версия — 5.0", "https://filin.example/alerts/"]
+    {
         assert!(text.contains(part), "{part:?} in\n{text}");
     }
     // The severity rises: the old label set ends, what is critical goes to her and to the analysts, in English.
