@@ -7,8 +7,6 @@ use std::{
 
 use axum::http::{HeaderMap, HeaderName, Method, header};
 use base64::Engine as _;
-use data_encoding::HEXLOWER;
-use sha2::{Digest as _, Sha256};
 
 use super::{error::Error, who::Who};
 use crate::{
@@ -101,13 +99,12 @@ impl Access {
     /// Who reads: one of `[[access]]`, whoever has the reader's token, or anybody on a loopback listener that asks for no token.
     pub(super) fn who(&self, headers: &HeaderMap, now: Timestamp) -> Result<Who, Error> {
         let shown = credential(headers).unwrap_or_default();
-        // A token is 256 random bits: there is nothing to guess, so its plain SHA-256 is as good as a slow hash, and costs no log-in a second.
-        let digest = HEXLOWER.encode(&Sha256::digest(&shown));
+        let hash = Account::hash_of(&shown);
         // All are compared, so that time does not tell which one was nearly right.
         let mut found = None;
         for account in &self.accounts {
             for known in &account.token_sha256 {
-                if known.is(digest.as_bytes()) {
+                if known.is(hash.as_bytes()) {
                     found = Some(account);
                 }
             }

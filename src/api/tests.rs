@@ -243,6 +243,22 @@ fn limits() -> Limits {
     Limits { body_bytes: 4096, unpacked_bytes: 8192, line_bytes: 100, lines: 50, at_once: 1, ..Limits::for_lines_of(100) }
 }
 
+/// Of an instance that does nothing.
+pub(crate) fn idle(limits: Limits) -> Parts {
+    Parts {
+        ingest: None,
+        reader: None,
+        witness: None,
+        retry: None,
+        orders: None,
+        act: None,
+        status: watch::channel(Status::default()).1,
+        metrics: Metrics::new(&Registry::new(), &Labels { controls: &[], severities: &[], reasons: &[] }),
+        access: Access { loopback: true, ..Access::default() },
+        limits,
+    }
+}
+
 fn bench(access: Access, fake: Fake, limits: Limits) -> Bench {
     let labels = Labels { controls: &["bulk_export"], severities: &["high"], reasons: &[] };
     let metrics = Metrics::new(&Registry::new(), &labels);
@@ -894,22 +910,7 @@ async fn what_is_not_there_is_told_in_json_and_counted() {
 #[tokio::test]
 async fn other_roles_have_other_routes() {
     let parts = bench(Access::default(), Fake::default(), limits());
-    let (_, status) = watch::channel(Status::default());
-    let access = Access { loopback: true, ..Access::default() };
-    let metrics = Metrics::new(&Registry::new(), &Labels { controls: &[], severities: &[], reasons: &[] });
-    let router = router(Parts {
-        ingest: None,
-        reader: None,
-        witness: None,
-        retry: None,
-        orders: None,
-        act: None,
-        status,
-        metrics,
-        access,
-        limits: limits(),
-    });
-    let bench = Bench { router, ..parts };
+    let bench = Bench { router: router(idle(limits())), ..parts };
     assert_eq!(bench.push(&[], "{}").await.code(), (404, "not_found".to_owned()));
     assert_eq!(bench.get("/v1/alerts", &[]).await.code(), (404, "not_found".to_owned()));
     assert_eq!(bench.get("/healthz", &[]).await.status, 200);

@@ -6,11 +6,12 @@ use std::{
 };
 
 use base64::Engine as _;
-use data_encoding::HEXLOWER;
-use sha2::{Digest as _, Sha256};
 
 use super::Usage;
-use crate::ops::{config::Duty, random};
+use crate::ops::{
+    config::{Account, Duty},
+    random,
+};
 
 /// Flags of `filin token`.
 #[derive(Debug, clap::Args)]
@@ -49,7 +50,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         return Err(Usage("a supervisor needs --tenant and --user: they see who is under that id".to_owned()).into());
     }
     let token = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(random::bytes::<32>()?);
-    let hash = HEXLOWER.encode(&Sha256::digest(&token));
+    let hash = Account::hash_of(token.as_bytes());
     let mut entry = toml::Table::new();
     let named = [("name", Some(args.name)), ("role", Some(args.role.as_str().to_owned())), ("tenant", args.tenant), ("user", args.user)];
     for (key, value) in named.into_iter().chain([("token_sha256", Some(hash))]) {

@@ -315,12 +315,12 @@ impl Tenant {
         let Manager { id, base, days, episodes, memory, nears, .. } = self.roster.change(n);
         let Shared { classes, teams, everybody, windows, watch, mutes, week, prior, .. } = &mut self.shared;
         let team = days[at].team();
-        let before = teams.before(days[at].date, team).filter(|_| self.terms.lately).and_then(|(date, team_day)| {
+        let known = if self.terms.lately { teams.before(days[at].date, team) } else { None };
+        days[at].team_before = known.and_then(|(date, team_day)| {
             let own = days.iter().find(|d| d.date == date && d.team() == team);
             team_day.share_of_others(own.map_or(0.0, |d| d.x[SHARE]), own.map_or(0.0, Day::clients), None)
         });
         let day = &mut days[at];
-        day.team_before = before;
         let class = &classes[day.class];
         base.expect(class, &day.post.peers);
         day.refresh(base, class, &self.terms);
@@ -334,7 +334,7 @@ impl Tenant {
             now,
             &mut Company { people, teams: &mut *teams, everybody, windows: &mut *windows, rates, terms: &self.terms, priors, watch, me },
         );
-        day.rise(changed, base, teams.day(day.date, day.team()), class, &self.terms, revealed);
+        day.rise(changed, base, teams.day(day.date, team), class, &self.terms, revealed);
         let after = day.v;
         day.evidence.note(&before, &after, || now.event.reference());
         let at_risk = endpoint_risk::is_at_risk(memory, now.event.time.millis(), self.terms.limits.finding_ms);

@@ -3,9 +3,12 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    directory::{Directory, User, Zone},
+    directory::{Directory, User, zone_of},
     event::Timestamp,
 };
+
+/// Of people whose zone nobody told.
+const UTC: &str = "UTC";
 
 /// The supervisor of a manager at an instant: the next one up the line who is not the manager and still works here. None: there is
 /// nobody, or the line goes round in a circle; then it is the analysts' alone.
@@ -53,18 +56,14 @@ fn leads_to(directory: &Directory, person: &str, to: &str, now: Timestamp) -> bo
     false
 }
 
-fn zone_of(user: &User) -> Zone {
-    user.time_zone.as_deref().and_then(|name| Zone::get(name).ok()).unwrap_or(Zone::UTC)
-}
-
 /// Whether somebody can still read a message.
 fn works(user: &User, now: Timestamp) -> bool {
-    user.active != Some(false) && user.terminated_at.is_none_or(|end| zone_of(user).start(end) > now)
+    user.active != Some(false) && user.terminated_at.is_none_or(|end| zone_of(Some(user), UTC).start(end) > now)
 }
 
 /// Whether somebody else has to look in their place.
 fn is_away(user: &User, now: Timestamp) -> bool {
-    !works(user, now) || user.absences.iter().any(|span| zone_of(user).covers(span, now))
+    !works(user, now) || user.absences.iter().any(|span| zone_of(Some(user), UTC).covers(span, now))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Filin's own audit trail: who read which alerts becomes events of the tenant `_audit`, and stands in the log like any others.
 
-use std::{io, sync::Arc};
+use std::{collections::BTreeMap, io, sync::Arc};
 
 use data_encoding::HEXLOWER;
 use tokio::sync::mpsc;
@@ -65,25 +65,18 @@ impl Witness for Watch {
 }
 
 fn event(id: String, look: Look) -> Event {
-    let mut attrs = std::collections::BTreeMap::from([("role".to_owned(), look.role.as_str().into())]);
-    attrs.extend(look.tenant.map(|tenant| ("tenant".to_owned(), tenant.into())));
-    let about = |attrs: &mut std::collections::BTreeMap<_, _>, who: Option<String>| {
-        attrs.extend(who.filter(|who| !who.is_empty()).map(|who| ("manager".to_owned(), who.into())));
-    };
-    let (action, kind, id_of, query) = match look.at_what {
-        Seen::Alert(alert, manager) => {
-            about(&mut attrs, Some(manager));
-            (Action::View, ObjectType::Other, Some(alert), None)
-        }
+    let list = |of: &str, filter| Some(Query { filter, fingerprint: Some(of.to_owned()), ..Query::default() });
+    let (action, kind, id_of, manager, query) = match look.at_what {
+        Seen::Alert(alert, manager) => (Action::View, ObjectType::Other, Some(alert), Some(manager), None),
         Seen::Alerts(manager) => {
-            let query = Query { filter: Some(manager.is_some()), fingerprint: Some("alerts".to_owned()), ..Query::default() };
-            about(&mut attrs, manager);
-            (Action::List, ObjectType::Other, None, Some(query))
+            let query = list("alerts", Some(manager.is_some()));
+            (Action::List, ObjectType::Other, None, manager, query)
         }
-        Seen::Managers => {
-            (Action::List, ObjectType::User, None, Some(Query { fingerprint: Some("managers".to_owned()), ..Query::default() }))
-        }
+        Seen::Managers => (Action::List, ObjectType::User, None, None, list("managers", None)),
     };
+    let mut attrs = BTreeMap::from([("role".to_owned(), look.role.as_str().into())]);
+    attrs.extend(look.tenant.map(|tenant| ("tenant".to_owned(), tenant.into())));
+    attrs.extend(manager.filter(|who| !who.is_empty()).map(|who| ("manager".to_owned(), who.into())));
     Event {
         id,
         time: look.at,

@@ -127,10 +127,7 @@ pub async fn save_orders(client: &clickhouse::Client, rows: &[Order], at: Timest
 pub async fn people(client: &clickhouse::Client) -> Result<Reference, Error> {
     let mut people = Reference::default();
     for user in load::<User>(client, "users").await? {
-        let without = User { time_zone: None, ..user.clone() };
-        if people.insert_user(user).is_err() {
-            people.insert_user(without).ok();
-        }
+        insert(user, |user| people.insert_user(user));
     }
     Ok(people)
 }
@@ -143,14 +140,17 @@ pub async fn people_of(client: &clickhouse::Client, tenant: &str) -> Result<Dire
     let rows =
         client.query("SELECT row FROM users FINAL WHERE tenant = ? ORDER BY id, valid_from").bind(tenant).fetch_all::<String>().await?;
     let mut people = Directory::default();
-    for user in rows.iter().map(|row| read::<User>(row, "users")) {
-        let user = user?;
-        let without = User { time_zone: None, ..user.clone() };
-        if people.insert_user(user).is_err() {
-            people.insert_user(without).ok();
-        }
+    for row in &rows {
+        insert(read(row, "users")?, |user| people.insert_user(user));
     }
     Ok(people)
+}
+
+fn insert<T, E>(user: User, mut into: impl FnMut(User) -> Result<T, E>) {
+    let without = User { time_zone: None, ..user.clone() };
+    if into(user).is_err() {
+        into(without).ok();
+    }
 }
 
 /// All kept rows of a table (`users`, `clients`, `orders`), sorted by tenant, id and time.

@@ -5,14 +5,10 @@ use std::{
 };
 
 use futures_util::future::{BoxFuture, FutureExt};
-use prometheus::Registry;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::{
-    api::{self, Access, Limits, Parts, RawLine, Refused, Rejection, Status, Taken},
-    ops::metrics::{Labels, Metrics},
-};
+use crate::api::{self, Limits, Parts, RawLine, Refused, Rejection, Taken};
 
 /// Takes JSON; refuses what it is told to refuse first.
 #[derive(Default)]
@@ -55,21 +51,7 @@ struct Bench {
 
 async fn bench(limits: Limits) -> Bench {
     let fake = Arc::new(Fake::default());
-    let (_, status) = tokio::sync::watch::channel(Status::default());
-    let metrics = Metrics::new(&Registry::new(), &Labels { controls: &[], severities: &[], reasons: &[] });
-    let access = Access { loopback: true, ..Access::default() };
-    let router = api::router(Parts {
-        witness: None,
-        ingest: Some(Arc::<Fake>::clone(&fake)),
-        reader: None,
-        retry: None,
-        orders: None,
-        act: None,
-        status,
-        metrics,
-        access,
-        limits,
-    });
+    let router = api::router(Parts { ingest: Some(Arc::<Fake>::clone(&fake)), ..api::tests::idle(limits) });
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, shutdown) = (format!("http://{}", listener.local_addr().unwrap()), CancellationToken::new());
     tokio::spawn(api::serve(listener, router, shutdown.clone()));
