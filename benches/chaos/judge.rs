@@ -100,10 +100,23 @@ impl Moment {
         })
     }
 
+    /// The oldest and the newest generation of states that each partition has.
+    pub(crate) async fn generations(client: &clickhouse::Client) -> Result<BTreeMap<u32, (u32, u32)>> {
+        let query = "SELECT partition, min(generation), max(generation) FROM tenant_state GROUP BY partition";
+        let rows = client.query(query).fetch_all::<(u32, u32, u32)>().await?;
+        Ok(rows.into_iter().map(|(partition, oldest, newest)| (partition, (oldest, newest))).collect())
+    }
+
     /// Records that are stored and not checkpointed: who takes a partition over now scores them again.
     pub(crate) fn beyond(&self) -> u64 {
+        self.beyond_in(|_| true)
+    }
+
+    /// Those of some partitions.
+    pub(crate) fn beyond_in(&self, is_meant: impl Fn(u32) -> bool) -> u64 {
         let checkpoint = |p: &u32| self.checkpoint.get(p).copied();
-        self.stored.iter().map(|(p, stored)| checkpoint(p).map_or(stored + 1, |c| stored.saturating_sub(c))).sum()
+        let meant = self.stored.iter().filter(|(p, _)| is_meant(**p));
+        meant.map(|(p, stored)| checkpoint(p).map_or(stored + 1, |c| stored.saturating_sub(c))).sum()
     }
 }
 

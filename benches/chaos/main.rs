@@ -10,7 +10,7 @@ mod judge;
 mod parts;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
     fs,
     path::{Path, PathBuf},
@@ -92,11 +92,14 @@ enum Kind {
     Joins,
     /// An instance is killed while ClickHouse is away, and another stands still.
     Together,
+    /// An instance's clock is days ahead; who goes on after it has a clock that is right again.
+    Clock,
 }
 
 impl Kind {
     fn all() -> Vec<Self> {
-        let mut all = vec![Self::Kill, Self::Zombie, Self::ClickHouse, Self::Broker, Self::Doubled, Self::Joins, Self::Together];
+        let mut all =
+            vec![Self::Kill, Self::Zombie, Self::ClickHouse, Self::Broker, Self::Doubled, Self::Joins, Self::Together, Self::Clock];
         all.extend(fail::STEPS.map(Self::FailAt));
         all
     }
@@ -111,6 +114,7 @@ impl Kind {
             Self::Doubled => "doubled".to_owned(),
             Self::Joins => "joins".to_owned(),
             Self::Together => "together".to_owned(),
+            Self::Clock => "clock".to_owned(),
         }
     }
 }
@@ -144,6 +148,8 @@ struct System {
     instances: Vec<Instance>,
     /// Instances started so far.
     started: usize,
+    /// How far ahead the clock of an instance was so far.
+    days_ahead: i64,
     feed: Arc<Mutex<Feed>>,
     logged: Logged,
     runtime: tokio::runtime::Runtime,
@@ -268,7 +274,8 @@ impl System {
         let client = filin::store::client(&access);
         let (rng, feed) = (Xoshiro256PlusPlus::seed_from_u64(args.seed), Arc::new(Mutex::new(feed)));
         let (folder, instances) = (folder.to_owned(), Vec::new());
-        let mut system = Self { folder, watch, brokers, clickhouse, client, instances, started: 0, feed, logged, runtime, rng, topics };
+        let mut system =
+            Self { folder, watch, brokers, clickhouse, client, instances, started: 0, days_ahead: 0, feed, logged, runtime, rng, topics };
         system.add(None)?;
         system.add(None)?;
         system.topics.push("chaos.log".to_owned());
@@ -280,8 +287,29 @@ impl System {
     }
 
     fn add(&mut self, fail_at: Option<&str>) -> Result<()> {
+        self.add_ahead(fail_at, 0)
+    }
+
+    /// Adds an instance whose clock is some days ahead.
+    fn add_ahead(&mut self, fail_at: Option<&str>, days: i64) -> Result<()> {
         self.started += 1;
-        self.instances.push(Instance::start(&self.watch, &self.folder, &format!("instance-{}", self.started), fail_at)?);
+        self.instances.push(Instance::start(&self.watch, &self.folder, &format!("instance-{}", self.started), fail_at, days)?);
+        Ok(())
+    }
+
+    fn generations(&self) -> Result<BTreeMap<u32, (u32, u32)>> {
+        self.runtime.block_on(Moment::generations(&self.client))
+    }
+
+    /// Replaces an instance by one whose clock is a day further ahead than any before, and waits for its first states: a generation of
+    /// their own.
+    fn another_day(&mut self) -> Result<()> {
+        let (victim, before) = (self.below(self.instances.len()), self.generations()?);
+        self.instances.remove(victim).stop()?;
+        self.days_ahead += 1;
+        self.add_ahead(None, self.days_ahead)?;
+        let newest = |all: &BTreeMap<u32, (u32, u32)>| all.values().map(|(_, newest)| *newest).max();
+        wait("states of another day", BITE, || self.generations().ok().filter(|now| newest(now) > newest(&before)))?;
         Ok(())
     }
 
@@ -292,6 +320,13 @@ impl System {
     /// Waits until something is stored beyond the newest checkpoint: a crash now must leave work to repeat.
     fn beyond(&self) -> Result<Moment> {
         wait("work to repeat", BITE, || self.moment().ok().filter(|m| m.beyond() > 20))
+    }
+
+    /// Waits until something is stored beyond the newest checkpoint in a partition that an instance took over.
+    fn beyond_of(&self, victim: usize) -> Result<()> {
+        let theirs: BTreeSet<u32> = self.instances[victim].restored().iter().map(|r| r.partition).collect();
+        wait("work of its own to repeat", BITE, || self.moment().ok().filter(|m| m.beyond_in(|p| theirs.contains(&p)) > 20))?;
+        Ok(())
     }
 
     /// Restores logged so far, per instance.
@@ -336,12 +371,13 @@ impl System {
             Kind::Broker => self.without_broker(),
             Kind::Doubled => self.doubled(),
             Kind::Joins => self.joins(),
+            Kind::Clock => self.clock(),
         }
     }
 
     fn kill(&mut self) -> Result<Shown> {
         let victim = self.below(self.instances.len());
-        self.beyond()?;
+        self.beyond_of(victim)?;
         self.instances[victim].kill()?;
         let (then, before) = (self.moment()?, self.restores());
         self.instances.remove(victim);
@@ -362,6 +398,12 @@ impl System {
     fn fail_at(&mut self, step: &'static str) -> Result<Shown> {
         self.logged.read()?;
         let at_start = matches!(step, "policy" | "users");
+        if step == "generations" {
+            // Of three days the oldest is dropped.
+            self.another_day()?;
+            self.days_ahead += 1;
+        }
+        let generations = self.generations()?;
         let n = if at_start || step == "generations" || step == "alerts" { 1 } else { 1 + self.below(3) };
         let (armed, mut newcomer) = (format!("{step}:{n}"), String::new());
         if step == "users" {
@@ -375,7 +417,7 @@ impl System {
         let victim = self.below(self.instances.len());
         let mut old = self.instances.remove(victim);
         old.stop()?;
-        self.add(Some(&armed))?;
+        self.add_ahead(Some(&armed), if step == "generations" { self.days_ahead } else { 0 })?;
         if matches!(step, "policy" | "appended") {
             // Whoever reads a raw topic gets there: let it be the armed one, which might have none but idle topics else.
             let mut other = self.instances.remove(0);
@@ -408,16 +450,20 @@ impl System {
         self.logged.read()?;
         let (lines, users) = (self.logged.repeated - repeated, self.logged.users_again - users);
         let policies = self.logged.policies.get(&newcomer).copied().unwrap_or_default();
+        let oldest = |of: &BTreeMap<u32, (u32, u32)>, partition: &u32| of.get(partition).map(|(oldest, _)| *oldest);
+        let now = self.generations()?;
+        let dropped = generations.keys().filter(|p| oldest(&now, p) > oldest(&generations, p)).count();
         let bit = failed
             && match step {
                 "policy" => policies > 1,
                 "users" => users > 0,
                 "appended" => lines > 0,
                 // Nothing is behind the row of a checkpoint but what came since.
-                "checkpoints" | "generations" | "committed" => true,
+                "checkpoints" | "committed" => true,
+                "generations" => dropped > 0,
                 _ => again > 0,
             };
-        let how = format!("died at {armed}; {lines} events, {users} users appended again");
+        let how = format!("died at {armed}; {lines} events, {users} users appended again, states of {dropped} partitions dropped");
         Ok(Shown { bit, again, how })
     }
 
@@ -500,6 +546,24 @@ impl System {
             Some(self.logged.repeated - repeated).filter(|n| *n > 0)
         })?;
         Ok(Shown { bit: sent > 0 && read > 0, again: 0, how: format!("{sent} lines sent twice, {read} or more twice in the log") })
+    }
+
+    fn clock(&mut self) -> Result<Shown> {
+        self.another_day()?;
+        let last = self.instances.len() - 1;
+        let newest = |all: &BTreeMap<u32, (u32, u32)>| all.values().map(|(_, newest)| *newest).max().unwrap_or_default();
+        let ahead = newest(&self.generations()?);
+        self.beyond_of(last)?;
+        self.instances[last].kill()?;
+        let (then, before) = (self.moment()?, self.restores());
+        self.instances.remove(last);
+        self.add(None)?;
+        self.wait_for_restores(&before, 1)?;
+        thread::sleep(Duration::from_secs(1));
+        let again = self.again(&before, &then);
+        let now = newest(&self.generations()?);
+        let how = format!("{} days ahead, then right again: states of day {ahead}, then of day {now}", self.days_ahead);
+        Ok(Shown { bit: again > 0 && now >= ahead, again, how })
     }
 
     fn joins(&mut self) -> Result<Shown> {

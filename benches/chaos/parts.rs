@@ -35,7 +35,7 @@ pub(crate) fn try_out(binary: &Path) {
 /// A command of the binary.
 pub(crate) fn filin() -> Command {
     let mut command = Command::new(FILIN.get().expect("named at the start"));
-    command.env_remove("FILIN_FAIL_AT");
+    command.env_remove("FILIN_FAIL_AT").env_remove("FILIN_CLOCK_DAYS");
     command
 }
 
@@ -312,12 +312,13 @@ pub(crate) struct Restored {
 }
 
 impl Instance {
-    /// Starts one; it is ready when it returns, unless it is told to die somewhere.
-    pub(crate) fn start(watch: &Watch, folder: &Path, name: &str, fail_at: Option<&str>) -> Result<Self> {
+    /// Starts one, with a clock that is some days ahead; it is ready when it returns, unless it is told to die somewhere.
+    pub(crate) fn start(watch: &Watch, folder: &Path, name: &str, fail_at: Option<&str>, days_ahead: i64) -> Result<Self> {
         let log = folder.join(format!("{name}.log"));
         let mut command = filin();
         command.args(["run", "--listen", "127.0.0.1:0", "--config"]).arg(folder.join("filin.toml"));
         command.arg("--data").arg(folder.join(name)).env("FILIN_LOG", "info,rdkafka=warn,librdkafka=warn");
+        command.env("FILIN_CLOCK_DAYS", days_ahead.to_string());
         if let Some(step) = fail_at {
             command.env("FILIN_FAIL_AT", step);
         }

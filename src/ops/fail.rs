@@ -1,7 +1,8 @@
 //! Fail points: named steps at which a build with the feature `chaos` can be made to die. In any other build they are nothing.
 //!
 //! `FILIN_FAIL_AT=step:n` kills the process when it comes to that step for the n-th time, as `kill -9` would: nothing is unwound,
-//! flushed or answered. `make chaos` builds and uses such a binary (docs/guarantees.md).
+//! flushed or answered. `FILIN_CLOCK_DAYS=n` lets its wall clock be wrong by so many days. `make chaos` builds and uses such a binary
+//! (docs/guarantees.md).
 
 /// The steps, in the order in which a record meets them: it is appended, scored, stored, checkpointed.
 pub const STEPS: [&str; 11] = [
@@ -21,6 +22,23 @@ pub const STEPS: [&str; 11] = [
 /// The process comes to a step.
 #[cfg(not(feature = "chaos"))]
 pub const fn point(_step: &str) {}
+
+/// By how much the wall clock is wrong.
+#[cfg(not(feature = "chaos"))]
+pub const fn clock_ahead_ms() -> i64 {
+    0
+}
+
+/// By how much the wall clock is wrong.
+#[cfg(feature = "chaos")]
+pub fn clock_ahead_ms() -> i64 {
+    static AHEAD: std::sync::OnceLock<i64> = std::sync::OnceLock::new();
+    *AHEAD.get_or_init(|| {
+        #[expect(clippy::disallowed_methods, reason = "no configuration of Filin: only a build for the fault harness has it")]
+        let days = std::env::var("FILIN_CLOCK_DAYS").map_or(0, |text| text.parse::<i64>().expect("FILIN_CLOCK_DAYS=n"));
+        days * crate::event::DAY_MS
+    })
+}
 
 /// The process comes to a step, and dies there if it was told to.
 #[cfg(feature = "chaos")]
