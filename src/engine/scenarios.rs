@@ -767,6 +767,25 @@ fn each_kind_of_event_adds_to_its_own_amounts_and_to_no_others() {
 }
 
 #[test]
+fn leaving_at_night_is_no_work_and_only_an_export_that_succeeds_takes_records_out_at_night() {
+    use crate::engine::explain::Detector as D;
+    let x = |detector: D, action: Action, outcome: Outcome| {
+        let mut told = Told::new(&[]);
+        told.row("anna", |u| u.schedule = Some("Mo-Fr 09:00-18:00".to_owned()));
+        told.work("anna", 0..12, 30);
+        told.event("anna", &day_time(14, 23), action, |e| (e.event.records, e.event.outcome) = (Some(10), outcome));
+        told.tenant.last_trace().x[detector as usize]
+    };
+    let (well, failed) = (Outcome::Success, Outcome::Failure);
+    let work = x(D::Offh, Action::View, well);
+    assert!(work > 0.0 && x(D::Offh, Action::Logout, well) <= 0.0, "{work}");
+    let tried = x(D::Offh, Action::View, failed);
+    assert!(tried > 0.0 && tried < work, "what fails shows nothing, but somebody is there: {tried} of {work}");
+    assert!(x(D::OffOut, Action::Export, well) > 0.0);
+    assert!(x(D::OffOut, Action::Export, failed) <= 0.0 && x(D::OffOut, Action::View, well) <= 0.0);
+}
+
+#[test]
 #[expect(clippy::type_complexity, reason = "a table")]
 fn an_administrators_clean_up_weighs_less_and_nothing_else_does() {
     use crate::event::{Address, Object, ObjectType, Work};

@@ -252,6 +252,7 @@ const STILL: &[Clause] = &[
         last(s).object = Some(object);
     }),
     ("tamper/lent", "two days later", |s| later(s, 2 * 24 * 60)),
+    ("tamper/lent", "it is no change of rights", |s| last(s).action = Action::SettingChange),
     ("tamper/lent", "it is given again", |s| what(s, "assign role")),
     ("tamper/redirected", "the attempt fails", fail),
     ("tamper/redirected", "somebody only looks at it", |s| last(s).action = Action::View),
