@@ -9,7 +9,10 @@ use std::{
 
 use super::{Usage, known, lines, replay};
 use crate::{
-    engine::{AlertVersion, Severity, Text, control},
+    engine::{
+        AlertVersion, Severity, Text,
+        control::{self, Words},
+    },
     ops::config::{Config, Flags},
     pipeline::service,
     store::{self, query, rows::AlertRow},
@@ -17,6 +20,8 @@ use crate::{
 
 /// Cells of a bar.
 const BAR: usize = 24;
+/// Events that are listed.
+const EVENTS: usize = 20;
 /// Candidates that a message names.
 const NAMED: usize = 5;
 
@@ -173,8 +178,18 @@ fn print(out: &mut impl Write, found: &Found, lang: Lang, colour: bool) -> io::R
     let plural = |n: u64, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
     let day = [plural(a.events_total, "event"), plural(a.records, "record"), plural(a.clients, "client")];
     writeln!(out, "\n{} ({} on that day)", head("Events"), day.join(", "))?;
-    for id in &a.event_ids {
+    for id in a.event_ids.iter().take(EVENTS) {
         writeln!(out, "  {id}")?;
+    }
+    if a.event_ids.len() > EVENTS {
+        writeln!(out, "  and {} more: --json has all", a.event_ids.len() - EVENTS)?;
+    }
+    let benign: Vec<Words> = a.controls.iter().filter_map(|id| control::get(id)).flat_map(|c| c.benign).copied().collect();
+    if !benign.is_empty() {
+        writeln!(out, "\n{}", head("Check first"))?;
+        for question in benign {
+            writeln!(out, "  {}", if lang == Lang::Ru { question.ru } else { question.en })?;
+        }
     }
     Ok(())
 }
@@ -250,6 +265,7 @@ mod tests {
             "T1213.004",
             "crm/1",
             "1 event, 3640 records",
+            "Check first",
         ] {
             assert!(plain.contains(part), "{part:?} in\n{plain}");
         }

@@ -154,7 +154,8 @@ fn millis(text: &str) -> Result<i64, Usage> {
 
 /// Who asks.
 fn who(by: Option<String>) -> Result<String, Usage> {
-    by.or_else(crate::ops::config::account).ok_or_else(|| Usage("--by: say who asks for it".to_owned()))
+    by.or_else(crate::ops::config::account)
+        .ok_or_else(|| Usage("--by: USER is not set, so say who asks for it, as in --by anna".to_owned()))
 }
 
 fn order(runtime: &tokio::runtime::Runtime, place: &Where, order: MuteOrder) -> anyhow::Result<ExitCode> {

@@ -16,9 +16,10 @@ use crate::{
 
 /// Flags of `filin verdict`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "The alert is closed, the answer stands in the log, and the engine learns from it: a true_positive leaves the\n\
-    calibration, expected work sets its drift back. What is found later opens another alert, linked to this one.\n\n\
-    Example: filin verdict 7a0c1a3e-3f6e-5b68-9a65-1f1d1b9a1c01 benign_expected --reason \"quarter-end report, ticket 4711\"")]
+#[command(after_help = "The alert is closed, the answer stands in the log, and the engine learns from it: a\n\
+    true_positive leaves the calibration, expected work sets its drift back. What is found later\n\
+    opens another alert, linked to this one.\n\n\
+    Example: filin verdict 7a0c1a3e-3f6e-5b68-9a65-1f1d1b9a1c01 benign_expected --reason \"ticket 4711\"")]
 pub(super) struct Args {
     /// Its id, as in `filin explain` or on its page
     alert: String,
@@ -43,7 +44,9 @@ fn kind(word: &str) -> Result<VerdictKind, String> {
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let Args { alert, verdict, reason, by, place } = args;
-    let by = by.or_else(crate::ops::config::account).ok_or_else(|| Usage("--by: say who says so".to_owned()))?;
+    let by = by
+        .or_else(crate::ops::config::account)
+        .ok_or_else(|| Usage("--by: USER is not set, so say whose answer it is, as in --by anna".to_owned()))?;
     if uuid::Uuid::parse_str(&alert).is_err() {
         return Err(Usage(format!("{alert:?} is no alert's id: it has 36 letters, as in /v1/alerts")).into());
     }

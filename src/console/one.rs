@@ -1,4 +1,5 @@
-//! One alert: its reasons, what people did about it, and the buttons that answer it. Plain forms; each says which revision it was made for.
+//! One alert: its reasons, what to check first, what people did about it, and the buttons that answer it. Plain forms; each says which
+//! revision it was made for.
 
 use axum::{
     body::Bytes,
@@ -11,12 +12,12 @@ use serde::Deserialize;
 
 use super::{
     language,
-    page::{brand, chip, head, languages},
+    page::{brand, chip, head, languages, story},
     words::{Lang, minute},
 };
 use crate::{
     api::{ActionOrder, Alert, Api, Error, Right, Story, Who, perform},
-    engine::VerdictKind,
+    engine::{AlertVersion, Contribution, VerdictKind, control},
     event::Timestamp,
     store::actions::{self, ActionKind, ActionRow},
 };
@@ -85,6 +86,7 @@ fn order(body: &[u8]) -> Result<(ActionOrder, Option<Lang>), String> {
 fn page(lang: Lang, who: &Who, alert: &Alert, done: &[ActionRow]) -> Markup {
     let (t, a) = (|en, ru| lang.pick(en, ru), &alert.version);
     let home = format!("/?lang={}", lang.tag());
+    let (lead, rest) = story(lang, a);
     html! {
         (DOCTYPE)
         html lang=(lang.tag()) {
@@ -98,26 +100,86 @@ fn page(lang: Lang, who: &Who, alert: &Alert, done: &[ActionRow]) -> Markup {
                 main {
                     article.alert data-severity=(a.severity.as_str()) {
                         p.meta {
-                            (chip(lang, a.severity)) " " (state(lang, alert)) " " span.who { (alert.manager_alias) }
+                            (chip(lang, a.severity)) " " (state(lang, alert)) " "
+                            @if !alert.manager_alias.is_empty() { a.who href={ (home) "&manager=" (alert.manager_alias) } { (alert.manager_alias) } }
                             @if let Some(team) = &a.team { " " span.team { (team) } }
                             span.when { time datetime=(a.time) { (minute(a.time)) } }
                         }
-                        h1 { (lang.text(&a.summary)) }
-                        ul.reasons { @for s in a.contributions.iter().filter_map(|c| c.sentence.as_ref()) { li { (lang.text(s)) } } }
+                        h1 { (lead) }
+                        @if !rest.is_empty() { p.rest { (rest) } }
                         p.meta {
                             (t("score", "балл")) " " b { (format!("{:.1}", a.score)) }
                             " · " (t("records", "записей")) " " (lang.number(a.records))
                             " · " (t("clients", "клиентов")) " " (lang.number(a.clients))
-                            @for control in &a.controls { " " code { (control) } }
+                            @for id in &a.controls { " " code title=[control::get(id).map(|c| lang.words(c.title))] { (id) } }
+                            @for technique in &a.mitre { " " code { (technique) } }
+                            @if a.late { " " span.pill { (t("late", "с опозданием")) } }
+                            @if a.lookback { " " span.pill { (t("look-back", "за прошлое")) } }
                             " " a href={ "/v1/alerts/" (a.alert_id) } { (t("all versions", "все версии")) }
                         }
                         @for before in &a.linked {
                             p.meta { a href={ "/alerts/" (before) "?lang=" (lang.tag()) } { (t("Comes after an answered alert", "Следует за закрытым оповещением")) } }
                         }
                     }
+                    (evidence(lang, a))
+                    (questions(lang, a))
                     @if who.may(Right::Answer) { (form(lang, who, alert)) }
                     (history(lang, done))
                 }
+            }
+        }
+    }
+}
+
+/// What speaks for it: parts that add up to the whole.
+fn evidence(lang: Lang, a: &AlertVersion) -> Markup {
+    let t = |en, ru| lang.pick(en, ru);
+    let title = |c: &Contribution| {
+        let found = control::ALL.iter().find(|control| control.detectors.iter().any(|d| d.as_str() == c.detector));
+        found.map_or(t("Rule", "Правило"), |control| lang.words(control.title))
+    };
+    // What would read as 0.0 stands in one line.
+    let (told, rest): (Vec<_>, Vec<_>) = a.contributions.iter().partition(|c| c.sentence.is_some() || c.bits >= 50);
+    html! {
+        section aria-labelledby="evidence" {
+            h2 #evidence { (t("Evidence", "Из чего складывается")) }
+            div.scroll tabindex="0" role="region" aria-label=(t("Evidence", "Из чего складывается")) { table.evidence {
+                tbody {
+                    @for c in &told { tr {
+                        th scope="row" { (title(c)) " " span.note { (c.detector) } }
+                        td { meter min="0" max=(a.bits.max(1)) value=(c.bits) {} }
+                        td.n { (lang.bits(c.bits)) }
+                        td.why { @if let Some(s) = &c.sentence { (lang.text(s)) } }
+                    } }
+                    @if !rest.is_empty() { tr {
+                        th scope="row" { (t("other", "прочее")) }
+                        td {}
+                        td.n { (lang.bits(rest.iter().map(|c| c.bits).sum())) }
+                        td.why { @for c in &rest { span.note { (c.detector) } " " } }
+                    } }
+                }
+                tfoot { tr { th scope="row" { (t("together", "вместе")) } td {} td.n { b { (lang.bits(a.bits)) } } td { (t("bits", "бит")) } } }
+            } }
+            details {
+                summary { (t("events behind it", "события, на которых основано")) " (" (lang.number(number(a.event_ids.len()))) ")" }
+                ul.ids { @for id in &a.event_ids { li { code { (id) } } } }
+            }
+        }
+    }
+}
+
+fn number(n: usize) -> u64 {
+    n as u64
+}
+
+/// Honest reasons for such a thing, to be looked at before anybody is blamed.
+fn questions(lang: Lang, a: &AlertVersion) -> Markup {
+    let benign: Vec<&str> = a.controls.iter().filter_map(|id| control::get(id)).flat_map(|c| c.benign).map(|w| lang.words(*w)).collect();
+    html! {
+        @if !benign.is_empty() {
+            section aria-labelledby="check" {
+                h2 #check { (lang.pick("Check first", "Что проверить сначала")) }
+                ul.reasons { @for question in benign { li { (question) } } }
             }
         }
     }

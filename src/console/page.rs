@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     api::{Alert, Counts, Status},
-    engine::{Severity, SubjectKind},
+    engine::{AlertVersion, Severity, SubjectKind},
     event::Timestamp,
     store::actions,
 };
@@ -53,6 +53,14 @@ pub(super) fn languages(now: Lang, address: impl Fn(Lang) -> String) -> Markup {
             }
         }
     }
+}
+
+/// A summary begins with the strongest reason; what comes behind it is said in smaller letters.
+pub(super) fn story(lang: Lang, alert: &AlertVersion) -> (&str, &str) {
+    let summary = lang.text(&alert.summary);
+    let strongest = alert.contributions.iter().find_map(|c| c.sentence.as_ref()).map(|s| lang.text(s));
+    let lead = strongest.filter(|s| summary.starts_with(s)).unwrap_or(summary);
+    (lead, summary[lead.len()..].trim())
 }
 
 /// All that the page shows.
@@ -216,12 +224,10 @@ impl Page {
                     @if let Some(team) = &a.team { " " span.team { (team) } }
                     span.when { time datetime=(a.time) { (minute(a.time)) } }
                 }
-                @let reasons: Vec<&str> = a.contributions.iter().filter_map(|c| c.sentence.as_ref()).map(|s| self.lang.text(s)).collect();
-                // A summary begins with the strongest reason; what comes behind it is said in smaller letters.
-                @let summary = self.lang.text(&a.summary);
-                @let lead = reasons.first().copied().filter(|first| summary.starts_with(first)).unwrap_or(summary);
+                @let (lead, rest) = story(self.lang, a);
                 h2 { (lead) }
-                @let reasons: Vec<&str> = reasons.into_iter().filter(|reason| *reason != lead).collect();
+                @let sentences = a.contributions.iter().filter_map(|c| c.sentence.as_ref()).map(|s| self.lang.text(s));
+                @let reasons: Vec<&str> = sentences.filter(|reason| *reason != lead).collect();
                 @let (shown, more) = reasons.split_at(reasons.len().min(3));
                 @if !shown.is_empty() { ul.reasons { @for reason in shown { li { (reason) } } } }
                 @if !more.is_empty() {
@@ -230,7 +236,6 @@ impl Page {
                         ul.reasons { @for reason in more { li { (reason) } } }
                     }
                 }
-                @let rest = summary[lead.len()..].trim();
                 @if !rest.is_empty() { p.rest { (rest) } }
                 p.meta {
                     (t("score", "балл")) " " b { (format!("{:.1}", a.score)) }

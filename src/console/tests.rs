@@ -73,6 +73,8 @@ async fn an_alert_is_answered_by_plain_buttons() {
         "value=\"close/benign_expected\"",
         "name=\"revision\" value=\"1\"",
         "method=\"post\"",
+        "Check first",
+        "events behind it",
     ] {
         assert!(html.contains(text), "{text} is missing");
     }

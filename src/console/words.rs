@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::{
-    engine::{Severity, Text},
+    engine::{Severity, Text, control::Words},
     event::Timestamp,
 };
 
@@ -79,6 +79,19 @@ impl Lang {
         text
     }
 
+    /// Millibits as bits with one decimal, rounded as in the sentences.
+    pub(super) fn bits(self, millibits: u64) -> String {
+        let tenths = millibits.saturating_add(50) / 100;
+        format!("{}{}{}", tenths / 10, self.pick(".", ","), tenths % 10)
+    }
+
+    pub(super) const fn words(self, words: Words) -> &'static str {
+        match self {
+            Self::En => words.en,
+            Self::Ru => words.ru,
+        }
+    }
+
     /// `3 d 4 h`, `4 h 12 min`, `12 min`, `40 s`.
     pub(super) fn span(self, span: Duration) -> String {
         let s = span.as_secs();
@@ -123,6 +136,7 @@ mod tests {
         assert_eq!(Lang::En.number(1_234_567), "1,234,567");
         assert_eq!(Lang::Ru.number(1234), "1\u{202f}234");
         assert_eq!(Lang::En.number(0), "0");
+        assert_eq!((Lang::En.bits(12_250), Lang::Ru.bits(49)), ("12.3".to_owned(), "0,0".to_owned()));
         let check = |s: u64, expected: &str| assert_eq!(Lang::En.span(Duration::from_secs(s)), expected);
         check(40, "40 s");
         check(720, "12 min");
