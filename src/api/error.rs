@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use axum::{
-    Json,
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -89,14 +88,29 @@ impl Error {
     }
 }
 
+/// A refusal as RFC 9457 has it; `code` and `message` say what `type` and `detail` say, for those who read these.
+pub(super) fn problem(status: StatusCode, code: &str, detail: &str, more: serde_json::Value) -> Response {
+    let mut body = serde_json::json!({
+        "type": format!("urn:filin:problem:{code}"),
+        "title": status.canonical_reason().unwrap_or("refused"),
+        "status": status.as_u16(),
+        "detail": detail,
+        "code": code,
+        "message": detail,
+    });
+    if let (Some(body), serde_json::Value::Object(more)) = (body.as_object_mut(), more) {
+        body.extend(more);
+    }
+    (status, [(header::CONTENT_TYPE, "application/problem+json")], body.to_string()).into_response()
+}
+
 /// How long to wait before asking a thing that is away again.
 const RETRY: Duration = Duration::from_secs(5);
 
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let (status, code) = self.status_and_code();
-        let body = serde_json::json!({ "code": code, "message": self.to_string() });
-        let mut response = (status, Json(body)).into_response();
+        let mut response = problem(status, code, &self.to_string(), serde_json::Value::Null);
         let headers = response.headers_mut();
         let retry = match self {
             Self::Busy(wait) => Some(wait),

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Api, body,
     body::{Layout, Packing},
-    error::Error,
+    error::{Error, problem},
 };
 use crate::ops::config::Binding;
 
@@ -205,8 +205,6 @@ fn answer(taken: Taken) -> Response {
     if !nothing_read {
         return Json(taken).into_response();
     }
-    let mut body = serde_json::json!({ "code": "nothing_read", "message": "no record of the body could be read" });
-    body["accepted"] = 0.into();
-    body["rejected"] = serde_json::to_value(&taken.rejected).unwrap_or_default();
-    (StatusCode::BAD_REQUEST, Json(body)).into_response()
+    let rejected = serde_json::json!({ "accepted": 0, "rejected": taken.rejected });
+    problem(StatusCode::BAD_REQUEST, "nothing_read", "no record of the body could be read", rejected)
 }
