@@ -8,7 +8,7 @@ RELEASE := target/release/filin
 DEBUG := target/debug/filin
 ARGS ?=
 
-.PHONY: run build test check fmt clippy doc deny parts test-clients test-ui bench bench-detection chaos help
+.PHONY: run build test check fmt clippy doc deny parts test-clients test-api test-ui bench bench-detection chaos help
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -48,6 +48,9 @@ FORCE:
 
 test-clients: parts ## Four ClickHouse clients not written here against the embedded engine
 	tests/clients/run
+
+test-api: $(DEBUG) ## The HTTP API against its description: Schemathesis, a generated client (Python 3.11 with venv)
+	tests/api/run
 
 test-ui: ## The dashboards against Grafana's own types
 	tests/ui/run

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Error, bound::MAX_SOURCE};
-use crate::event::DEFAULT_TENANT;
+use crate::event::{DEFAULT_TENANT, TENANT_RULE, is_tenant};
 
 /// An extension where the binding says nothing else.
 const INTERNAL_NUMBER: &str = "^[0-9]{2,5}$";
@@ -111,7 +111,7 @@ impl Binding {
             return Err(Error::Binding(format!("country: {country:?} is no ISO 3166 country, as in \"RU\"")));
         }
         if let Some(tenant) = given.tenant.as_deref().filter(|t| !is_tenant(t)) {
-            return Err(Error::Binding(format!("tenant: {tenant:?} is no tenant: at most 100 bytes, no spaces, no |, no _ in front")));
+            return Err(Error::Binding(format!("tenant: {tenant:?} is no tenant: {TENANT_RULE}")));
         }
         let pattern = given.internal_number.as_deref().unwrap_or(INTERNAL_NUMBER);
         let internal_number = Regex::new(pattern).map_err(|e| Error::Binding(format!("internal_number: {e}")))?;
@@ -168,12 +168,4 @@ fn net(text: &str) -> Result<IpNet, Error> {
 /// Whether a text can name a source: `source/id` names an event and `source:actor` a person, so neither mark can be part of it.
 pub(super) fn is_source(text: &str) -> bool {
     !text.is_empty() && text.len() <= MAX_SOURCE && !text.chars().any(|c| c.is_control() || c == '/' || c == ':')
-}
-
-/// Whether a text can name an organisation; names that begin with `_` are Filin's own.
-pub(super) fn is_tenant(text: &str) -> bool {
-    !text.is_empty()
-        && !text.starts_with('_')
-        && text.len() <= 100
-        && !text.chars().any(|c| c.is_control() || c.is_whitespace() || c == '|')
 }

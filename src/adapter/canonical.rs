@@ -6,13 +6,14 @@ use serde_json::{Map, Value};
 
 use super::{
     Around, Binding, Code, Error, Fault, Format, Notes,
-    binding::{is_source, is_tenant},
+    binding::is_source,
     bound::{MAX_ACTOR, MAX_ID, MAX_SOURCE},
     fields::{Fields, is_absent, short},
     rules,
 };
 use crate::event::{
-    Action, Actor, ActorKind, Auth, Call, Change, Channel, Direction, Event, Net, Object, ObjectType, Outcome, Place, Query, Timestamp,
+    Action, Actor, ActorKind, Auth, Call, Change, Channel, Direction, Event, Net, Object, ObjectType, Outcome, Place, Query, TENANT_RULE,
+    Timestamp, is_tenant,
 };
 
 /// The most `object.ids`.
@@ -200,9 +201,7 @@ fn tenant(named: Option<String>, binding: &Binding) -> Result<String, Fault> {
         (Some(named), Some(bound)) if named != *bound => {
             Err(Fault::new(Code::WrongTenant, format!("tenant: {:?} is not the binding's", short(&named))))
         }
-        (Some(named), _) if !is_tenant(&named) => {
-            Err(Fault::new(Code::BadValue, "tenant: at most 100 bytes, no spaces, no |, no _ in front"))
-        }
+        (Some(named), _) if !is_tenant(&named) => Err(Fault::new(Code::BadValue, format!("tenant: {TENANT_RULE}"))),
         (Some(named), _) => Ok(named),
         (None, _) => Ok(binding.tenant()),
     }

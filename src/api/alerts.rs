@@ -15,7 +15,7 @@ use crate::{
     store::{
         self,
         actions::{self, ActionRow, Standing},
-        query::Filter,
+        query::{Filter, Place, Sort},
     },
 };
 
@@ -30,6 +30,15 @@ pub struct Alert {
     /// The version.
     #[serde(flatten)]
     pub version: AlertVersion,
+}
+
+/// Some alerts, and where the next ones begin.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AlertPage {
+    /// In the order that was asked for.
+    pub alerts: Vec<Alert>,
+    /// None: these are the last.
+    pub next: Option<Place>,
 }
 
 /// An alert from its opening on.
@@ -84,6 +93,8 @@ pub(super) struct AlertParams {
     since: Option<Timestamp>,
     severity: Option<Severity>,
     state: Option<actions::State>,
+    sort: Option<Sort>,
+    after: Option<String>,
     limit: Option<u32>,
 }
 
@@ -99,6 +110,11 @@ fn limit(given: Option<u32>) -> Result<u32, Error> {
         n @ 1..=MAX_LIMIT => Ok(n),
         n => Err(Error::bad("bad_query", format!("limit {n} is not within 1 and {MAX_LIMIT}"))),
     }
+}
+
+/// Where a page begins: as the page before it said.
+pub(crate) fn place(text: &str) -> Result<Place, Error> {
+    Place::parse(text).ok_or_else(|| Error::bad("bad_query", "after: give what the page before said as `next`"))
 }
 
 /// This severity and those above.
@@ -129,9 +145,16 @@ pub(super) async fn list(
         severities: p.severity.map(at_least).unwrap_or_default(),
         since: p.since.map(Timestamp::millis),
         state: p.state,
+        sort: p.sort.unwrap_or_default(),
+        after: p.after.as_deref().map(place).transpose()?,
         limit: limit(p.limit)?,
     };
-    Ok(Json(json!({ "alerts": api.reader(&headers)?.alerts(filter).await? })))
+    let AlertPage { alerts, next } = api.reader(&headers)?.alerts(filter).await?;
+    let mut answer = json!({ "alerts": alerts });
+    if let Some(next) = next {
+        answer["next"] = next.to_string().into();
+    }
+    Ok(Json(answer))
 }
 
 pub(super) async fn one(State(api): State<Api>, headers: HeaderMap, Path(id): Path<String>) -> Result<Json<Value>, Error> {

@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::OnceCell;
 
 use super::{
-    alerts::{Alert, Counts, Manager, Story},
+    alerts::{Alert, AlertPage, Counts, Manager, Story},
     error::Error,
     who::Who,
 };
@@ -17,7 +17,7 @@ use crate::{
     ops::{clock, config::Duty},
     store::{
         self,
-        query::{Filter, Scope},
+        query::{Filter, Place, Scope},
     },
 };
 
@@ -120,12 +120,14 @@ impl Reading<'_> {
         }
     }
 
-    /// The newest alerts, each in its latest version.
-    pub(crate) async fn alerts(&self, filter: Filter) -> Result<Vec<Alert>, store::Error> {
-        let (tenant, manager) = (filter.tenant.clone(), filter.manager.clone());
-        let found = self.reader.alerts(self.scope().await?, filter).await?;
-        self.saw(tenant.as_deref(), Seen::Alerts(manager), found.len());
-        Ok(found)
+    /// The first alerts behind a place, each in its latest version.
+    pub(crate) async fn alerts(&self, filter: Filter) -> Result<AlertPage, store::Error> {
+        let (tenant, manager, sort, most) = (filter.tenant.clone(), filter.manager.clone(), filter.sort, filter.limit);
+        let alerts = self.reader.alerts(self.scope().await?, filter).await?;
+        self.saw(tenant.as_deref(), Seen::Alerts(manager), alerts.len());
+        let is_full = u32::try_from(alerts.len()).is_ok_and(|n| n == most);
+        let next = alerts.last().filter(|_| is_full).map(|last| Place::of(sort, &last.version));
+        Ok(AlertPage { alerts, next })
     }
 
     /// An alert; one that is out of scope is none.

@@ -18,7 +18,10 @@ use super::{
     body::{Layout, Packing},
     error::{Error, problem},
 };
-use crate::ops::config::Binding;
+use crate::{
+    event::{TENANT_RULE, is_tenant},
+    ops::config::Binding,
+};
 
 /// The format of a push that names none and shows no token.
 pub const DEFAULT_FORMAT: &str = "canonical";
@@ -162,11 +165,8 @@ pub(super) async fn post(
 /// A token's binding wins.
 fn addressee(binding: Option<&Binding>, params: Params) -> Result<(Option<String>, String), Error> {
     let Some(binding) = binding else {
-        // Names that begin with `_` are Filin's own.
-        let bad = |c: char| c.is_control() || c.is_whitespace() || c == '|';
-        let no_tenant = |t: &String| t.is_empty() || t.len() > 100 || t.starts_with('_') || t.chars().any(bad);
-        if params.tenant.as_ref().is_some_and(no_tenant) {
-            return Err(Error::bad("bad_tenant", "this is no tenant: at most 100 bytes, no spaces, no |, no _ in front"));
+        if params.tenant.as_ref().is_some_and(|t| !is_tenant(t)) {
+            return Err(Error::bad("bad_tenant", format!("this is no tenant: {TENANT_RULE}")));
         }
         return Ok((params.tenant, params.format.unwrap_or_else(|| DEFAULT_FORMAT.to_owned())));
     };

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     engine::{Mute, control},
-    event::DEFAULT_TENANT,
+    event::{DEFAULT_TENANT, TENANT_RULE, is_tenant},
     ops::config::Secret,
 };
 
@@ -108,8 +108,11 @@ pub(super) async fn reload(State(api): State<Api>, headers: HeaderMap) -> Result
 fn check(order: &MuteOrder) -> Result<(), String> {
     let m = &order.mute;
     let scope = [&m.manager, &m.team, &m.client, &m.control, &m.address];
-    if order.tenant.is_empty() || order.tenant.starts_with('_') || m.id.is_empty() || m.id.len() > 64 {
-        return Err("a mute has a tenant and an id of at most 64 bytes".to_owned());
+    if !is_tenant(&order.tenant) {
+        return Err(format!("{:?} is no tenant: {TENANT_RULE}", order.tenant));
+    }
+    if m.id.is_empty() || m.id.len() > 64 {
+        return Err("a mute has an id of at most 64 bytes".to_owned());
     }
     if scope.iter().all(|s| s.is_none()) || scope.iter().any(|s| s.as_deref() == Some("")) {
         return Err("say what is to be quiet: a manager, team, client, control or address".to_owned());

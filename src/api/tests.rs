@@ -22,7 +22,7 @@ use crate::{
     store::{
         self,
         actions::{self, ActionRow, Standing},
-        query::{Filter, Scope},
+        query::{Filter, Place, Scope, Sort},
     },
 };
 
@@ -629,18 +629,29 @@ async fn other_sites_pages_get_nothing() {
 #[tokio::test]
 async fn questions_become_filters() {
     let bench = loopback();
-    let path = "/v1/alerts?tenant=acme&manager=MFRGGZDFMY&since=2026-03-12T09:00:00%2B03:00&severity=high&state=closed&limit=7";
-    assert_eq!(bench.get(path, &[]).await.json()["alerts"][0]["manager_alias"], "MFRGGZDFMY");
+    let path = "/v1/alerts?tenant=acme&manager=MFRGGZDFMY&since=2026-03-12T09:00:00%2B03:00&severity=high&state=closed&sort=score\
+                &after=12000.7a0c.x&limit=7";
+    let answer = bench.get(path, &[]).await.json();
+    assert_eq!(answer["alerts"][0]["manager_alias"], "MFRGGZDFMY");
+    assert!(answer.get("next").is_none(), "one of seven is the last");
+    let first = bench.get("/v1/alerts?limit=1", &[]).await.json();
+    let place = format!("{}.{}", 1_773_307_200_000_i64, first["alerts"][0]["alert_id"].as_str().unwrap());
+    assert_eq!(first["next"], place);
+    bench.shelf.asked.lock().unwrap().pop();
     let expected = Filter {
         tenant: Some("acme".to_owned()),
         manager: Some("MFRGGZDFMY".to_owned()),
         severities: vec!["high".to_owned(), "critical".to_owned()],
         since: Some(1_773_295_200_000),
         state: Some(actions::State::Closed),
+        sort: Sort::Score,
+        after: Some(Place { key: 12_000, alert_id: "7a0c.x".to_owned() }),
         limit: 7,
     };
     assert_eq!(bench.shelf.asked.lock().unwrap().pop(), Some(expected));
-    for query in ["limit=0", "limit=1001", "limit=x", "severity=huge", "state=lost", "since=yesterday", "tennant=acme"] {
+    for query in
+        ["limit=0", "limit=1001", "limit=x", "severity=huge", "state=lost", "sort=luck", "after=x", "since=yesterday", "tennant=acme"]
+    {
         assert_eq!(bench.get(&format!("/v1/alerts?{query}"), &[]).await.code(), (400, "bad_query".to_owned()), "{query}");
     }
     assert_eq!(bench.get("/v1/alerts/none", &[]).await.code(), (404, "not_found".to_owned()));

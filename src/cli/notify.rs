@@ -107,8 +107,7 @@ fn add(contacts: &mut Vec<Contact>, users: &Path) -> anyhow::Result<()> {
         eprintln!("filin: {complaint}");
     }
     for (tenant, directory) in reference.tenants() {
-        // Those whom alerts go to, which are not always those whom the rows name.
-        let told: BTreeSet<String> = directory.users().ids().filter_map(|id| who::supervisor(directory, id, now)).collect();
+        let told: BTreeSet<String> = who::told(directory, now);
         for id in told {
             if contacts.iter().any(|c| c.id == id && (c.tenant.is_empty() || c.tenant == tenant)) {
                 continue;

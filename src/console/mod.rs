@@ -19,7 +19,10 @@ use crate::{
     api::{Api, Error, Right, at_least},
     engine::Severity,
     ops::clock,
-    store::{actions, query::Filter},
+    store::{
+        actions,
+        query::{Filter, Place, Sort},
+    },
 };
 
 pub(crate) fn routes() -> [(&'static str, MethodRouter<Api>); 5] {
@@ -48,6 +51,8 @@ struct Asked {
     manager: Option<String>,
     severity: Option<Severity>,
     state: Option<actions::State>,
+    sort: Option<Sort>,
+    after: Option<String>,
 }
 
 /// The language that was chosen, else the one that the browser prefers.
@@ -67,6 +72,8 @@ async fn landing(State(api): State<Api>, headers: HeaderMap, asked: Result<Query
         severities: asked.severity.map(at_least).unwrap_or_default(),
         since: None,
         state: asked.state,
+        sort: asked.sort.unwrap_or_default(),
+        after: asked.after.as_deref().and_then(Place::parse),
         limit: SHOWN,
     };
     let status = reader.who.sees(&api.status.borrow());

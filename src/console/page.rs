@@ -9,10 +9,10 @@ use super::{
     words::{Lang, minute},
 };
 use crate::{
-    api::{Alert, Counts, Status},
+    api::{Alert, AlertPage, Counts, Status},
     engine::{AlertVersion, Severity, SubjectKind},
     event::Timestamp,
-    store::actions,
+    store::{actions, query::Sort},
 };
 
 /// A severity, coloured.
@@ -74,7 +74,7 @@ pub(super) struct Page {
     /// The name under which the page was asked for.
     pub(super) host: String,
     /// None while the store does not answer.
-    pub(super) stored: Option<(Vec<Alert>, Counts)>,
+    pub(super) stored: Option<(AlertPage, Counts)>,
 }
 
 impl Page {
@@ -191,10 +191,32 @@ impl Page {
                         a href=(self.state_link(Some(state))) aria-current=[(self.asked.state == Some(state)).then_some("true")] { (name) }
                     }
                 }
+                nav.filter aria-label=(t("Order", "Порядок")) {
+                    @for (sort, name) in [(Sort::Time, t("newest first", "сначала новые")), (Sort::Score, t("most surprising first", "сначала самые необычные"))] {
+                        a href=(self.sorted(sort)) aria-current=[(self.asked.sort.unwrap_or_default() == sort).then_some("true")] { (name) }
+                    }
+                }
                 @match &self.stored {
-                    Some((alerts, _)) if !alerts.is_empty() => ol.alerts { @for alert in alerts { li { (self.alert(alert)) } } },
+                    Some((page, _)) if !page.alerts.is_empty() => {
+                        ol.alerts { @for alert in &page.alerts { li { (self.alert(alert)) } } }
+                        (self.pages(page))
+                    },
                     Some(_) => (self.nothing()),
                     None => p.empty { (t("Alerts are shown when the store answers.", "Оповещения появятся, когда ответит хранилище.")) },
+                }
+            }
+        }
+    }
+
+    /// To the alerts that follow, and back to the first.
+    fn pages(&self, page: &AlertPage) -> Markup {
+        let t = |en, ru| self.lang.pick(en, ru);
+        html! {
+            nav.filter aria-label=(t("Pages", "Страницы")) {
+                @if self.asked.after.is_some() { a href=(self.state_link(self.asked.state)) { (t("from the beginning", "с начала")) } }
+                @if let Some(next) = &page.next {
+                    @let here = self.state_link(self.asked.state);
+                    a rel="next" href={ (here) (if here.contains('?') { "&" } else { "?" }) "after=" (next) } { (t("further", "дальше")) }
                 }
             }
         }
@@ -338,6 +360,14 @@ impl Page {
     }
 
     fn address(&self, lang: Lang, severity: Option<Severity>, manager: Option<&str>, state: Option<actions::State>) -> String {
+        self.whole(lang, severity, manager, state, self.asked.sort.unwrap_or_default())
+    }
+
+    fn sorted(&self, sort: Sort) -> String {
+        self.whole(self.lang, self.asked.severity, self.asked.manager.as_deref(), self.asked.state, sort)
+    }
+
+    fn whole(&self, lang: Lang, severity: Option<Severity>, manager: Option<&str>, state: Option<actions::State>, sort: Sort) -> String {
         let mut query = form_urlencoded::Serializer::for_suffix("/?".to_owned(), 2);
         // The language stays in links only where it was chosen.
         if self.asked.lang.is_some() || lang != self.lang {
@@ -345,7 +375,8 @@ impl Page {
         }
         let severity = severity.map(Severity::as_str);
         let (state, tenant) = (state.map(actions::State::as_str), self.asked.tenant.as_deref());
-        for (key, value) in [("severity", severity), ("state", state), ("manager", manager), ("tenant", tenant)] {
+        let sort = (sort != Sort::default()).then_some(sort.as_str());
+        for (key, value) in [("severity", severity), ("state", state), ("sort", sort), ("manager", manager), ("tenant", tenant)] {
             if let Some(value) = value.filter(|v| !v.is_empty()) {
                 query.append_pair(key, value);
             }

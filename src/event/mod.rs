@@ -17,6 +17,14 @@ pub use time::{DAY_MS, Date, HOUR_MS, ParseTimeError, Timestamp};
 
 /// The organisation of an event that names none.
 pub const DEFAULT_TENANT: &str = "default";
+/// What [`is_tenant`] asks, in words.
+pub const TENANT_RULE: &str = "at most 100 bytes, no spaces, no |, no _ in front";
+
+/// Whether a text can name an organisation; names that begin with `_` are Filin's own.
+pub fn is_tenant(text: &str) -> bool {
+    let bad = |c: char| c.is_control() || c.is_whitespace() || c == '|';
+    !text.is_empty() && !text.starts_with('_') && text.len() <= 100 && !text.chars().any(bad)
+}
 
 /// One thing that somebody did in the CRM, as its audit trail reports it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -50,8 +50,10 @@ pub struct Told<'a> {
     pub notice: &'a Notice,
     /// The control that opened it.
     pub opened_by: &'a str,
-    /// Severities it had before; their label sets end.
+    /// Severities it had before.
     pub before: &'a [Severity],
+    /// Severity or supervisor changed not long ago: earlier label sets end.
+    pub changed: bool,
     /// Since when somebody is to be told.
     pub since: Timestamp,
     /// Somebody closed it.
@@ -61,14 +63,21 @@ pub struct Told<'a> {
 impl Told<'_> {
     /// Its label set as of now and, where that changed, the earlier ones with their end.
     pub fn posts(&self, now: Timestamp) -> Vec<Post> {
-        let mut posts: Vec<Post> = self.before.iter().map(|severity| self.post(*severity, now, true)).collect();
-        posts.push(self.post(self.notice.alert.severity, now, self.closed));
+        let (mut posts, now_severe) = (Vec::new(), self.notice.alert.severity);
+        let levels = self.notice.escalated_from.iter().chain([&self.notice.supervisor]);
+        // Some of these sets never were: an end of what never began tells nobody anything.
+        for (level, supervisor) in levels.enumerate().filter(|_| self.changed) {
+            let last = level == self.notice.escalated_from.len();
+            let severities = self.before.iter().copied().chain((!last).then_some(now_severe));
+            posts.extend(severities.map(|severity| self.post(severity, supervisor.as_deref(), level, now, true)));
+        }
+        posts.push(self.post(now_severe, self.notice.supervisor.as_deref(), self.notice.escalated_from.len(), now, self.closed));
         posts
     }
 
-    fn post(&self, severity: Severity, now: Timestamp, ended: bool) -> Post {
+    fn post(&self, severity: Severity, supervisor: Option<&str>, level: usize, now: Timestamp, ended: bool) -> Post {
         Post {
-            labels: labels(self.notice, self.opened_by, severity),
+            labels: labels(self.notice, self.opened_by, severity, supervisor, level),
             annotations: annotations(self.notice),
             starts_at: self.since.min(now),
             ends_at: if ended { now } else { now.plus(HOUR_MS) },
@@ -78,13 +87,14 @@ impl Told<'_> {
 }
 
 /// Never a name: those who see labels are not only those who get messages. A label without a value is none.
-fn labels(notice: &Notice, opened_by: &str, severity: Severity) -> BTreeMap<&'static str, String> {
-    let a = &notice.alert;
+fn labels(notice: &Notice, opened_by: &str, severity: Severity, supervisor: Option<&str>, level: usize) -> BTreeMap<&'static str, String> {
+    let (a, escalated) = (&notice.alert, if level > 0 { level.to_string() } else { String::new() });
     let all = [
         ("alertname", opened_by),
         ("tenant", &a.tenant),
         ("team", a.team.as_deref().unwrap_or_default()),
-        ("supervisor", notice.supervisor.as_deref().unwrap_or_default()),
+        ("supervisor", supervisor.unwrap_or_default()),
+        ("escalated", &escalated),
         ("severity", severity.as_str()),
         ("manager_alias", &notice.manager_alias),
         ("alert_id", &a.alert_id),

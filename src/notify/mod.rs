@@ -30,6 +30,8 @@ pub struct Notice {
     pub manager_alias: String,
     /// Id of who has to hear of it; none: there is nobody above, it is the analysts' alone.
     pub supervisor: Option<String>,
+    /// Who had to before it was escalated, oldest first: one for each time.
+    pub escalated_from: Vec<Option<String>>,
     /// Display name of the manager, where messages may say names.
     pub name: Option<String>,
     /// Where to read on.

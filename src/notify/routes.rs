@@ -87,6 +87,8 @@ fn write(out: &mut String, contacts: &[Contact], common: &Common) -> std::fmt::R
     writeln!(out, "    # What is critical goes to the analysts, too, at once and at any hour.")?;
     writeln!(out, "    - matchers: ['alert_id!=\"\"', 'severity=\"critical\"']\n      receiver: {ANALYSTS}")?;
     writeln!(out, "      group_wait: 5s\n      group_interval: 1m\n      repeat_interval: 4h\n      continue: true")?;
+    writeln!(out, "    # So does what nobody answered, with whoever is further up.")?;
+    writeln!(out, "    - matchers: ['escalated!=\"\"', 'severity!=\"critical\"']\n      receiver: {ANALYSTS}\n      continue: true")?;
     for c in &supervisors {
         let mut whose = vec![format!("supervisor={}", quoted(&c.id))];
         if !c.tenant.is_empty() {
@@ -164,7 +166,7 @@ mod tests {
             zone: "UTC".to_owned(),
         };
         let read: serde_json::Value = serde_yaml_ng::from_str(&yaml(&[odd], &common)).expect("YAML");
-        let matchers = &read["route"]["routes"][3]["matchers"];
+        let matchers = &read["route"]["routes"][4]["matchers"];
         assert_eq!(matchers[0], "tenant=\"a'b\"");
         assert_eq!(matchers[1], "supervisor=\"x\\\": y # z\"");
         assert_eq!(read["receivers"][1]["name"], "supervisor a'b/x\": y # z");

@@ -24,6 +24,7 @@ pub(crate) fn notice() -> Notice {
         alert: alert.expect("an alert version"),
         manager_alias: "ABCDEFGHIJ".to_owned(),
         supervisor: Some("u-2".to_owned()),
+        escalated_from: Vec::new(),
         name: None,
         link: link("https://filin.example", "0190a1b2-0000-5000-8000-000000000001"),
     }
@@ -66,8 +67,14 @@ fn a_finding_keeps_to_the_schema() {
 #[test]
 fn labels_stay_and_words_are_annotations() {
     let (said, now) = (notice(), Timestamp::from_millis(1_768_216_000_000));
-    let told =
-        Told { notice: &said, opened_by: "off_hours", before: &[Severity::Low, Severity::Medium], since: now.plus(-1000), closed: false };
+    let told = Told {
+        notice: &said,
+        opened_by: "off_hours",
+        before: &[Severity::Low, Severity::Medium],
+        since: now.plus(-1000),
+        closed: false,
+        changed: true,
+    };
     let posts = serde_json::to_value(told.posts(now)).expect("JSON");
     let severities: Vec<&str> = posts.as_array().expect("a list").iter().filter_map(|p| p["labels"]["severity"].as_str()).collect();
     assert_eq!(severities, ["low", "medium", "high"]);
@@ -87,10 +94,33 @@ fn labels_stay_and_words_are_annotations() {
 }
 
 #[test]
+fn what_was_escalated_ends_for_whom_it_was_before() {
+    let (mut said, now) = (notice(), Timestamp::from_millis(1_768_216_000_000));
+    (said.escalated_from, said.supervisor) = (vec![Some("u-2".to_owned()), None], Some("u-1".to_owned()));
+    let told = Told { notice: &said, opened_by: "off_hours", before: &[Severity::Medium], since: now, closed: false, changed: true };
+    let posts = told.posts(now);
+    let seen = posts.iter().map(|p| {
+        let label = |name: &str| p.labels.get(name).map(String::as_str);
+        (label("severity"), label("supervisor"), label("escalated"), p.ends_at > now)
+    });
+    let (medium, high) = (Some("medium"), Some("high"));
+    let expected = [
+        (medium, Some("u-2"), None, false),
+        (high, Some("u-2"), None, false),
+        (medium, None, Some("1"), false),
+        (high, None, Some("1"), false),
+        (medium, Some("u-1"), Some("2"), false),
+        (high, Some("u-1"), Some("2"), true),
+    ];
+    assert_eq!(seen.collect::<Vec<_>>(), expected);
+    assert_eq!(Told { changed: false, ..told }.posts(now).len(), 1);
+}
+
+#[test]
 fn nobody_to_tell_is_no_label() {
     let (mut said, now) = (notice(), Timestamp::from_millis(0));
     (said.supervisor, said.alert.team, said.manager_alias, said.name) = (None, None, String::new(), Some("Anna".to_owned()));
-    let told = Told { notice: &said, opened_by: "spraying", before: &[], since: now.plus(5), closed: false };
+    let told = Told { notice: &said, opened_by: "spraying", before: &[], since: now.plus(5), closed: false, changed: false };
     let post = &told.posts(now)[0];
     assert_eq!(post.labels.keys().copied().collect::<Vec<_>>(), ["alert_id", "alertname", "severity", "tenant"]);
     assert_eq!((post.annotations["name"].as_str(), post.starts_at), ("Anna", now), "nothing starts after now");

@@ -10,23 +10,46 @@ use crate::{
 /// Of people whose zone nobody told.
 const UTC: &str = "UTC";
 
-/// The supervisor of a manager at an instant: the next one up the line who is not the manager and still works here. None: there is
-/// nobody, or the line goes round in a circle; then it is the analysts' alone.
+/// The supervisor of a manager at an instant: the next one up the line who is not the manager and still works here, or who stands in
+/// for them while they are absent; after `escalations` so many levels further up, or the last there is. None: there is nobody, or the
+/// line goes round in a circle; then it is the analysts' alone.
 ///
 /// The subject of an alert never hears of it, whoever the directory names as their supervisor.
-pub fn supervisor(directory: &Directory, manager: &str, now: Timestamp) -> Option<String> {
+pub fn supervisor(directory: &Directory, manager: &str, now: Timestamp, escalations: usize) -> Option<String> {
     let (users, mut seen, mut at) = (directory.users(), BTreeSet::new(), manager);
-    loop {
-        let next = users.at(at, now)?.supervisor.as_deref()?;
+    let (mut found, mut further) = (None, escalations);
+    while let Some((user, next)) = users.at(at, now).and_then(|user| Some((user, user.supervisor.as_deref()?))) {
         if !seen.insert(next) {
-            return None;
+            break;
         }
         // Whoever is not in the directory is taken at their id's word.
         if next != manager && users.at(next, now).is_none_or(|user| works(user, now)) {
-            return Some(next.to_owned());
+            found = Some(deputy(directory, user, next, manager, now).unwrap_or(next).to_owned());
+            if further == 0 {
+                break;
+            }
+            further -= 1;
         }
         at = next;
     }
+    found
+}
+
+/// Who stands in for an absent supervisor of somebody: the first of the deputies who is there and is not the manager.
+fn deputy<'a>(directory: &Directory, of: &'a User, supervisor: &str, manager: &str, now: Timestamp) -> Option<&'a str> {
+    let is_away = |id: &str| directory.users().at(id, now).is_some_and(|user| is_away(user, now));
+    let first = || of.deputies.iter().map(String::as_str).find(|id| *id != manager && *id != supervisor && !is_away(id));
+    is_away(supervisor).then(first).flatten()
+}
+
+/// Everybody who may hear of others at an instant: named as a supervisor or a deputy, and still here.
+pub fn told(directory: &Directory, now: Timestamp) -> BTreeSet<String> {
+    let users = directory.users();
+    let named = users.ids().filter_map(|id| users.at(id, now)).flat_map(|user| {
+        let both = user.supervisor.iter().chain(&user.deputies);
+        both.filter(move |id| **id != user.id)
+    });
+    named.filter(|id| users.at(id, now).is_none_or(|user| works(user, now))).cloned().collect()
 }
 
 /// Everybody under a supervisor at an instant, at whatever depth: whose line upwards leads to them, and while somebody of that line is
@@ -88,7 +111,7 @@ mod tests {
     #[test]
     fn it_goes_up_the_line_and_never_to_the_subject() {
         let check = |rows: &[(&str, Option<&str>, bool)], expected: Option<&str>| {
-            let found = supervisor(&directory(rows), "anna", Timestamp::from_millis(2000));
+            let found = supervisor(&directory(rows), "anna", Timestamp::from_millis(2000), 0);
             assert_eq!(found.as_deref(), expected, "{rows:?}");
         };
         check(&[("anna", Some("boss"), false), ("boss", Some("head"), false)], Some("boss"));
@@ -106,8 +129,17 @@ mod tests {
     #[test]
     fn an_alert_about_a_supervisor_goes_to_theirs() {
         let all = directory(&[("anna", Some("boss"), false), ("boss", Some("head"), false), ("head", None, false)]);
-        assert_eq!(supervisor(&all, "boss", Timestamp::from_millis(0)).as_deref(), Some("head"));
-        assert_eq!(supervisor(&all, "head", Timestamp::from_millis(0)), None);
+        assert_eq!(supervisor(&all, "boss", Timestamp::from_millis(0), 0).as_deref(), Some("head"));
+        assert_eq!(supervisor(&all, "head", Timestamp::from_millis(0), 0), None);
+    }
+
+    #[test]
+    fn what_nobody_answers_goes_further_up_as_far_as_the_line_leads() {
+        let rows =
+            [("anna", Some("boss"), false), ("boss", Some("gone"), false), ("gone", Some("head"), true), ("head", Some("anna"), false)];
+        let all = directory(&rows);
+        let found = |escalations| supervisor(&all, "anna", Timestamp::from_millis(2000), escalations);
+        assert_eq!([0, 1, 2, 9].map(found), ["boss", "head", "head", "head"].map(|id| Some(id.to_owned())));
     }
 
     #[test]
@@ -164,5 +196,11 @@ mod tests {
         let seen = |time: &str| people(&all, "vera", Timestamp::parse(time).expect("a time")).into_iter().collect::<Vec<_>>();
         assert_eq!(seen("2026-03-06T23:00:00Z"), ["anna", "boris"]);
         assert!(seen("2026-03-07").is_empty() && seen("2026-03-01").is_empty());
+        // And hears what they would, but for what is about herself.
+        let hears = |manager: &str, time: &str| supervisor(&all, manager, Timestamp::parse(time).expect("a time"), 0);
+        assert_eq!(hears("anna", "2026-03-06T23:00:00Z").as_deref(), Some("vera"));
+        assert_eq!(hears("anna", "2026-03-07").as_deref(), Some("boss"));
+        assert_eq!(hears("vera", "2026-03-06").as_deref(), Some("boss"), "she is her own deputy");
+        assert_eq!(hears("zoya", "2026-03-06").as_deref(), Some("boss"), "nobody was named");
     }
 }

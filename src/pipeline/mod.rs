@@ -3,6 +3,7 @@
 pub mod answers;
 pub mod canary;
 pub mod demo;
+pub mod escalate;
 #[cfg(feature = "kafka")]
 mod feed;
 mod fit;

@@ -21,7 +21,7 @@ use crate::{
         metrics::{Metrics, Told},
     },
     store::{
-        self,
+        self, actions,
         notifications::{self, Known, Note, Open},
         persist, reference,
         rows::AlertRow,
@@ -83,8 +83,8 @@ struct Desk<'a> {
     metrics: &'a Metrics,
     /// Nobody answered so many times; not before this.
     away: Option<(u32, Instant)>,
-    /// When open alerts were posted last.
-    posted: Option<Instant>,
+    /// When open alerts were posted last, by both clocks.
+    posted: Option<(Instant, Timestamp)>,
 }
 
 impl Desk<'_> {
@@ -134,9 +134,11 @@ impl Desk<'_> {
         }
         let mut rows = notifications::versions(self.client, due).await?;
         let people = reference::people(self.client).await?;
+        let escalated = actions::escalations(self.client, &ids(due.iter().map(|open| &open.alert_id))).await?;
         for open in due {
+            let times = escalated.get(&open.alert_id).map_or(0, Vec::len);
             let key = (open.alert_id.clone(), open.version);
-            let answer = match rows.remove(&key).map(|row| self.notice(row, &people, clock::now())) {
+            let answer = match rows.remove(&key).map(|row| self.notice(row, &people, times, clock::now())) {
                 None => Answer::Refused("the alert is not stored any more".to_owned()),
                 Some(Err(e)) => Answer::Refused(e.to_string()),
                 Some(Ok(notice)) => match &self.line {
@@ -156,7 +158,10 @@ impl Desk<'_> {
 
     /// Posts what is due and, once a minute, all that is open. Returns how many versions are done with.
     async fn post(&mut self, tenants: &[String], due: &[&Open], now: Timestamp) -> Result<usize, store::Error> {
-        let repost = self.posted.is_none_or(|at| at.elapsed() >= REPOST);
+        let repost = match self.posted {
+            Some((since, at)) if since.elapsed() < REPOST => actions::escalated_since(self.client, tenants, at).await? > 0,
+            _ => true,
+        };
         let known = notifications::known(self.client, tenants, Receiver::Alertmanager, now).await?;
         let closed: Vec<&Known> = known.iter().filter(|k| k.closed > k.resolved).collect();
         if due.is_empty() && closed.is_empty() && !repost {
@@ -202,7 +207,7 @@ impl Desk<'_> {
                     answer => tracing::warn!(?answer, "open alerts could not be posted to Alertmanager again"),
                 }
             }
-            self.posted = Some(Instant::now());
+            self.posted = Some((Instant::now(), now));
         }
         Ok(done)
     }
@@ -215,18 +220,22 @@ impl Desk<'_> {
         now: Timestamp,
     ) -> Result<Answer, store::Error> {
         let Line::Alertmanager(line) = &self.line else { unreachable!("only Alertmanager is posted to") };
-        let ids: Vec<String> = cases.iter().map(|(id, _)| id.clone()).collect();
+        let ids = ids(cases.iter().map(|(id, _)| id));
         let mut stories = notifications::stories(self.client, tenants, &ids).await?;
+        let escalated = actions::escalations(self.client, &ids).await?;
         let mut posts = Vec::new();
         for (id, case) in cases {
             let Some(mut story) = stories.remove(id) else { continue };
             let Some(newest) = story.severities.pop() else { continue };
             let before: Vec<Severity> = story.severities.iter().filter_map(|row| Severity::from_word(&row.severity)).collect();
-            let notice = self.notice(newest, people, now)?;
+            let times = escalated.get(id).map_or(&[][..], |times| times);
+            let passed_on = times.last().is_some_and(|at| now.millis() - at < ENDING_MS);
+            let notice = self.notice(newest, people, times.len(), now)?;
             let told = alertmanager::Told {
                 notice: &notice,
                 opened_by: &story.opened_by,
-                before: if case.changed { &before } else { &[] },
+                before: &before,
+                changed: case.changed || passed_on,
                 since: Timestamp::from_millis(case.since),
                 closed: case.closed,
             };
@@ -253,16 +262,17 @@ impl Desk<'_> {
         Ok(())
     }
 
-    fn notice(&self, row: AlertRow, people: &Reference, now: Timestamp) -> Result<Notice, store::Error> {
+    fn notice(&self, row: AlertRow, people: &Reference, escalated: usize, now: Timestamp) -> Result<Notice, store::Error> {
         let manager_alias = row.manager_alias.clone();
         let alert = row.into_version()?;
         let directory = people.tenant(&alert.tenant);
         let manager = alert.manager.as_deref();
-        let supervisor = directory.zip(manager).and_then(|(d, m)| who::supervisor(d, m, now));
+        let at = |level| directory.zip(manager).and_then(|(d, m)| who::supervisor(d, m, now, level));
+        let (supervisor, escalated_from) = (at(escalated), (0..escalated).map(at).collect());
         let user = directory.zip(manager).and_then(|(d, m)| d.users().at(m, now));
         let name = user.and_then(|u| u.name.clone()).filter(|_| self.manner.names);
         let link = notify::link(&self.manner.console, &alert.alert_id);
-        Ok(Notice { alert, manager_alias, supervisor, name, link })
+        Ok(Notice { alert, manager_alias, supervisor, escalated_from, name, link })
     }
 
     /// Writes down what became of an attempt, counts and logs it. Returns how many are done with.
@@ -306,6 +316,12 @@ impl Case {
     fn of(k: &Known, now: Timestamp) -> Self {
         Self { since: k.since, changed: now.millis() - k.last < ENDING_MS, closed: k.closed > 0 }
     }
+}
+
+fn ids<'a>(all: impl Iterator<Item = &'a String>) -> Vec<String> {
+    let mut ids: Vec<String> = all.cloned().collect();
+    ids.dedup();
+    ids
 }
 
 /// What is due, by alert, each in the order in which it came.

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     answers::Answers,
-    canary, demo,
+    canary, demo, escalate,
     ingest::{self, Ingestor, Policies, Rows},
     intake::{Intake, Now},
     letters::Letters,
@@ -139,6 +139,7 @@ pub async fn run(
     let scorer = Scorer::new(client.clone(), alias.clone(), log_id, cadence(&config), metrics.clone(), ingestor.clone());
     let scorer = scorer.telling(notify::named(&config.alerts), config.alerts.notify_max_age);
     let (mut progress, canaries, surveyed, told) = (scorer.progress(), scorer.progress(), scorer.progress(), scorer.progress());
+    let unanswered = scorer.progress();
     let mut scorer = has(Role::Score).then(|| tokio::spawn(scorer.run(reader, scoring.clone())));
     let intake = Arc::new(Intake::new(ingestor.clone(), Now::Clock));
     let orders = Orders::new(ingestor.clone(), reread);
@@ -193,6 +194,13 @@ pub async fn run(
                 task.await;
                 Ok(())
             }));
+            if let Some(plan) = config.alerts.escalation {
+                let task = escalate::run(client.clone(), plan, unanswered, feeding.clone());
+                tasks.push(tokio::spawn(async move {
+                    task.await;
+                    Ok(())
+                }));
+            }
             let task = survey::run(client.clone(), policies, alias, surveyed, feeding.clone());
             tasks.push(tokio::spawn(async move {
                 task.await;

@@ -1,10 +1,15 @@
 //! What people did about alerts, and what that makes of each: open, acknowledged, closed.
 
+use std::collections::BTreeMap;
+
 use clickhouse::Row;
 use serde::{Deserialize, Serialize};
 
 use super::Error;
-use crate::{engine::VerdictKind, event::words};
+use crate::{
+    engine::VerdictKind,
+    event::{Timestamp, words},
+};
 
 words! {
     /// What is done about an alert.
@@ -105,6 +110,30 @@ pub async fn of(client: &clickhouse::Client, alert_ids: &[String]) -> Result<Vec
     let sql = "SELECT ?fields FROM alert_actions FINAL WHERE alert_id IN ?
         ORDER BY tenant, alert_id, revision, at, action_id LIMIT 1 BY tenant, alert_id, revision";
     Ok(client.query(sql).bind(alert_ids).fetch_all::<ActionRow>().await?)
+}
+
+/// When these alerts were escalated, by alert, milliseconds since 1970, oldest first.
+///
+/// # Errors
+/// When ClickHouse is away or refuses.
+pub async fn escalations(client: &clickhouse::Client, alert_ids: &[String]) -> Result<BTreeMap<String, Vec<i64>>, Error> {
+    let mut times: BTreeMap<String, Vec<i64>> = BTreeMap::new();
+    for action in of(client, alert_ids).await?.into_iter().filter(|a| a.action == ActionKind::Escalate.as_str()) {
+        times.entry(action.alert_id).or_default().push(action.at);
+    }
+    Ok(times)
+}
+
+/// How many alerts were escalated at an instant or later.
+///
+/// # Errors
+/// When ClickHouse is away or refuses.
+pub async fn escalated_since(client: &clickhouse::Client, tenants: &[String], since: Timestamp) -> Result<u64, Error> {
+    if tenants.is_empty() {
+        return Ok(0);
+    }
+    let sql = "SELECT count() FROM alert_actions WHERE tenant IN ? AND action = 'escalate' AND at >= fromUnixTimestamp64Milli(?)";
+    Ok(client.query(sql).bind(tenants).bind(since.millis()).fetch_one().await?)
 }
 
 /// Writes down an action.

@@ -218,6 +218,47 @@ pub async fn known(client: &clickhouse::Client, tenants: &[String], receiver: Re
     Ok(query.fetch_all().await?)
 }
 
+/// Alerts looked up at once.
+pub const CHUNK: usize = 500;
+
+/// An alert that people were told of.
+#[derive(Clone, Debug, PartialEq, Eq, Row, Deserialize)]
+pub struct Unanswered {
+    /// Whose.
+    pub tenant: String,
+    /// The alert.
+    pub alert_id: String,
+    /// When somebody was told of it first, milliseconds since 1970.
+    pub told: i64,
+}
+
+/// Alerts of these severities that people were told of by `until` and within the last 14 days, and that nobody has taken up.
+///
+/// # Errors
+/// When ClickHouse is away or refuses.
+pub async fn unanswered(
+    client: &clickhouse::Client,
+    tenants: &[String],
+    severities: &[&str],
+    until: Timestamp,
+    now: Timestamp,
+) -> Result<Vec<Unanswered>, Error> {
+    if tenants.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = "SELECT n.tenant, n.alert_id, n.told FROM \
+               (SELECT toString(tenant) AS tenant, alert_id, toUnixTimestamp64Milli(minIf(at, state = 'sent')) AS told FROM notifications \
+               WHERE tenant IN ? AND state = 'sent' AND at > fromUnixTimestamp64Milli(?) GROUP BY tenant, alert_id HAVING told <= ?) AS n \
+               INNER JOIN (SELECT toString(tenant) AS tenant, alert_id, argMax(severity, version) AS severity FROM alerts \
+               WHERE tenant IN ? GROUP BY tenant, alert_id) AS a ON n.tenant = a.tenant AND n.alert_id = a.alert_id \
+               LEFT JOIN (SELECT toString(tenant) AS tenant, alert_id, state FROM alert_states) AS s \
+               ON n.tenant = s.tenant AND n.alert_id = s.alert_id \
+               WHERE a.severity IN ? AND s.state IN ('', 'open') ORDER BY n.told, n.alert_id";
+    let from = now.plus(-GIVE_UP_MS).millis();
+    let query = unchecked(client).query(sql).bind(tenants).bind(from).bind(until.millis()).bind(tenants).bind(severities);
+    Ok(query.fetch_all().await?)
+}
+
 fn names<'a>(all: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let mut names: Vec<&str> = all.collect();
     names.sort_unstable();

@@ -1,10 +1,11 @@
 //! What pages and the command line ask.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt};
 
 use clickhouse::query::Query;
 
 use super::{Error, actions::State, rows::AlertRow};
+use crate::{engine::AlertVersion, event::words};
 
 /// Which rows somebody may read: the one condition that stands in every question about alerts and managers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -57,6 +58,50 @@ impl Scope {
     }
 }
 
+words! {
+    /// In which order alerts are listed.
+    #[derive(Default)]
+    Sort {
+        /// The newest first.
+        #[default]
+        Time = "time",
+        /// The most surprising first.
+        Score = "score",
+    }
+}
+
+/// Where a page ends, and the next one begins behind it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// What it is sorted by: milliseconds since 1970, or millibits.
+    pub key: i64,
+    /// The alert.
+    pub alert_id: String,
+}
+
+impl Place {
+    /// The place of an alert.
+    pub fn of(sort: Sort, alert: &AlertVersion) -> Self {
+        let key = match sort {
+            Sort::Time => alert.time.millis(),
+            Sort::Score => i64::try_from(alert.bits).unwrap_or(i64::MAX),
+        };
+        Self { key, alert_id: alert.alert_id.clone() }
+    }
+
+    /// From its text.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (key, alert_id) = text.split_once('.')?;
+        Some(Self { key: key.parse().ok()?, alert_id: alert_id.to_owned() })
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.key, self.alert_id)
+    }
+}
+
 /// Which alerts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
@@ -70,36 +115,62 @@ pub struct Filter {
     pub since: Option<i64>,
     /// That are so far.
     pub state: Option<State>,
+    /// In this order.
+    pub sort: Sort,
+    /// Only those behind this place.
+    pub after: Option<Place>,
     /// At most so many.
     pub limit: u32,
 }
 
-/// The newest alerts that are in scope, each in its latest version.
+/// The first alerts that are in scope, each in its latest version.
+///
+/// Which they are is found in narrow columns; only theirs are read as a whole.
 ///
 /// # Errors
 /// When ClickHouse is away or refuses.
 pub async fn alerts(client: &clickhouse::Client, scope: &Scope, filter: &Filter) -> Result<Vec<AlertRow>, Error> {
     let scoped = scope.condition();
-    let mut conditions = vec![scoped.as_str()];
+    let (mut rows, mut latest) = (vec![scoped.as_str()], vec!["1"]);
     if filter.tenant.is_some() {
-        conditions.push("tenant = ?");
+        rows.push("tenant = ?");
     }
     if filter.manager.is_some() {
-        conditions.push("(manager = ? OR manager_alias = ?)");
-    }
-    if !filter.severities.is_empty() {
-        conditions.push("severity IN ?");
-    }
-    if filter.since.is_some() {
-        conditions.push("time >= fromUnixTimestamp64Milli(?)");
+        rows.push("(manager = ? OR manager_alias = ?)");
     }
     // Whoever was never touched has no row there.
-    conditions.extend(filter.state.map(|state| match state {
+    rows.extend(filter.state.map(|state| match state {
         State::Open => "alert_id NOT IN (SELECT alert_id FROM alert_states WHERE state != 'open')",
         State::Acknowledged => "alert_id IN (SELECT alert_id FROM alert_states WHERE state = 'acknowledged')",
         State::Closed => "alert_id IN (SELECT alert_id FROM alert_states WHERE state = 'closed')",
     }));
-    let sql = format!("SELECT ?fields FROM alerts_latest WHERE {} ORDER BY time DESC, alert_id LIMIT ?", conditions.join(" AND "));
+    if !filter.severities.is_empty() {
+        latest.push("severity_now IN ?");
+    }
+    if filter.since.is_some() {
+        latest.push("time_now >= ?");
+    }
+    let (key, whole) = match filter.sort {
+        Sort::Time => ("time_now", "time"),
+        Sort::Score => ("toInt64(bits_now)", "bits"),
+    };
+    let behind = format!("({key} < ? OR ({key} = ? AND alert_id > ?))");
+    if filter.after.is_some() {
+        latest.push(&behind);
+    }
+    let sql = format!(
+        "SELECT ?fields FROM alerts FINAL WHERE (tenant, manager, alert_id, version) IN (\
+            SELECT tenant, manager, alert_id, max(version) FROM (\
+                SELECT tenant, manager, alert_id, version, time, severity, bits FROM alerts WHERE {}\
+            ) GROUP BY tenant, manager, alert_id HAVING {} ORDER BY {key} DESC, alert_id LIMIT ?\
+        ) ORDER BY {whole} DESC, alert_id",
+        rows.join(" AND "),
+        latest.join(" AND ")
+    );
+    let sql = sql
+        .replace("time_now", "toUnixTimestamp64Milli(argMax(time, version))")
+        .replace("severity_now", "argMax(severity, version)")
+        .replace("bits_now", "argMax(bits, version)");
     let client = super::unchecked(client);
     let mut query = scope.bind(client.query(&sql));
     if let Some(tenant) = &filter.tenant {
@@ -113,6 +184,9 @@ pub async fn alerts(client: &clickhouse::Client, scope: &Scope, filter: &Filter)
     }
     if let Some(since) = filter.since {
         query = query.bind(since);
+    }
+    if let Some(Place { key, alert_id }) = &filter.after {
+        query = query.bind(key).bind(key).bind(alert_id);
     }
     Ok(query.bind(filter.limit).fetch_all::<AlertRow>().await?)
 }

@@ -49,6 +49,23 @@ fn a_real_instance_answers_as_described() {
     let urgent = |a: &&Value| matches!(a["severity"].as_str(), Some("high" | "critical"));
     assert_eq!(list(&get("/v1/alerts?severity=high&limit=1000", "Alerts"), "alerts").len(), alerts.iter().filter(urgent).count());
 
+    // Page by page it is the same list, in either order.
+    for sort in ["time", "score"] {
+        let (mut paged, mut path) = (Vec::new(), format!("/v1/alerts?limit=2&sort={sort}"));
+        loop {
+            let page = get(&path, "Alerts");
+            paged.extend(list(&page, "alerts"));
+            match page["next"].as_str() {
+                Some(next) => path = format!("/v1/alerts?limit=2&sort={sort}&after={next}"),
+                None => break,
+            }
+        }
+        let mut expected = alerts.clone();
+        if sort == "score" {
+            expected.sort_by_key(|a| (std::cmp::Reverse(a["bits"].as_u64()), a["alert_id"].as_str().map(str::to_owned)));
+        }
+        assert_eq!(paged, expected, "{sort}");
+    }
     let managers = list(&get("/v1/managers?tenant=default", "Managers"), "managers");
     let sum = |key: &str| managers.iter().filter_map(|m| m[key].as_u64()).sum::<u64>();
     assert_eq!(sum("events"), service.count("SELECT sum(events) FROM filin.manager_day"));

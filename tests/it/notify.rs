@@ -103,7 +103,7 @@ struct Company {
 }
 
 const USERS: &str = "id,name,team,supervisor,emails,locale\nu-1,Anna Petrova,north,u-9,,\nu-2,Boris Orlov,north,u-9,,\n\
-                     u-3,Clara Stein,north,u-3,,\nu-9,Vera Head,north,,vera@example.com,ru\n";
+                     u-3,Clara Stein,north,u-3,,\nu-9,Vera Head,north,u-8,vera@example.com,ru\n";
 
 impl Company {
     fn new(alerts: &str) -> Self {
@@ -480,6 +480,43 @@ fn a_real_alertmanager_groups_tells_once_inhibits_and_resolves() {
     let service = company.start();
     wait("it to be open again", || (open("severity=\"critical\"") == 2).then_some(()));
     assert_eq!(service.count(resolved), 1);
+    service.stop();
+}
+
+#[test]
+fn what_nobody_answers_goes_one_level_up_and_no_further_once_somebody_does() {
+    let stub = Stub::start("127.0.0.1:0", |_, _| 200);
+    let company = Company::new(&format!("alertmanager = \"http://{}\"\nescalate_after = \"3s\"\nescalate_from = \"low\"", stub.address));
+    let service = company.start();
+    company.push(&service, &[old_program("e-1", "u-1", 9), trap("e-2", "u-2", 8)]);
+    // The newest word about an alert with a label: to whom, and whether it still holds.
+    let posts = || stub.asked().iter().flat_map(|a| a.json().as_array().cloned().unwrap_or_default()).collect::<Vec<Value>>();
+    let holds = |p: &Value| p["endsAt"].as_str().and_then(|t| Timestamp::parse(t).ok()) > Some(clock::now());
+    let of = |severity: &str, supervisor: &str, escalated: Option<&str>| {
+        let meant = |p: &&Value| {
+            let labels = &p["labels"];
+            labels["severity"] == severity
+                && labels["supervisor"] == supervisor
+                && labels.get("escalated").and_then(Value::as_str) == escalated
+        };
+        posts().iter().rfind(meant).cloned()
+    };
+    let low = wait("the supervisor to be told", || of("low", "u-9", None).filter(holds));
+    wait("the critical one", || of("critical", "u-9", None).filter(holds));
+    answer(&service, &low["labels"], "acknowledge", 1);
+    let passed = wait("the other to go one level up", || of("critical", "u-8", Some("1")).filter(holds));
+    assert!(passed["annotations"]["link"].as_str().is_some_and(|l| l.starts_with("https://filin.example/alerts/")));
+    assert!(!holds(&of("critical", "u-9", None).expect("it was told")), "it ended for her");
+    // Nobody is above u-8: it stays there, and three times are enough.
+    wait("the last time", || of("critical", "u-8", Some("3")).filter(holds));
+    let id = passed["labels"]["alert_id"].as_str().expect("an id");
+    let story: Value = serde_json::from_str(&service.http("GET", &format!("/v1/alerts/{id}"), b"").1).expect("JSON");
+    let done = ["action", "actor", "role", "reason"].map(|key| story["actions"][0][key].as_str().unwrap_or_default());
+    assert_eq!(done, ["escalate", "filin", "service", "nobody answered for 3s"]);
+    let n = "SELECT count() FROM filin.actions WHERE action = 'escalate'";
+    std::thread::sleep(Duration::from_secs(5));
+    assert_eq!(service.count(n), 3);
+    assert!(of("low", "u-8", Some("1")).is_none(), "somebody looks at it");
     service.stop();
 }
 

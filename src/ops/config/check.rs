@@ -13,8 +13,8 @@ use std::{
 use serde_json::Value;
 
 use super::{
-    Account, Alerts, Binding, Canary, Config, Control, Duty, Embedded, Flags, Http, Kafka, Known, Mistakes, Pipeline, Place, Prior,
-    Privacy, Reference, Role, Secret, Server, Sigma, Source, Store, Tenant, Webhook, file,
+    Account, Alerts, Binding, Canary, Config, Control, Duty, Embedded, Escalation, Flags, Http, Kafka, Known, Mistakes, Pipeline, Place,
+    Prior, Privacy, Reference, Role, Secret, Server, Sigma, Source, Store, Tenant, Webhook, file,
     value::{List, Size, Span, span_text},
 };
 use crate::event::{Access, Budget, DEFAULT_TENANT};
@@ -341,6 +341,16 @@ impl Checker<'_> {
             self.url(&format!("alerts.alertmanager[{i}]"), url);
         }
         let webhook = self.webhook(alerts.webhook, alerts.webhook_file);
+        let escalation = alerts.escalate_after.map(|after| Escalation {
+            after: self.span("alerts.escalate_after", Some(after), DAY, Duration::from_secs(1)..=7 * DAY),
+            from: self.severity("alerts.escalate_from", alerts.escalate_from.as_deref()),
+        });
+        if alerts.escalate_from.is_some() && escalation.is_none() {
+            self.mistakes.add("alerts.escalate_from", "says from which severity on: say after how long, too (alerts.escalate_after)");
+        }
+        if escalation.is_some() && alerts.alertmanager.0.is_empty() {
+            self.mistakes.add("alerts.escalate_after", "goes with alerts.alertmanager: nobody else is told who is further up");
+        }
         Alerts {
             budget,
             stakes: alerts.stakes.unwrap_or(true),
@@ -356,7 +366,17 @@ impl Checker<'_> {
             webhook,
             topic: self.topic("alerts.topic", alerts.topic),
             notify_max_age: self.span("alerts.notify_max_age", alerts.notify_max_age, DAY, Duration::from_secs(60)..=365 * DAY),
+            escalation,
         }
+    }
+
+    fn severity(&mut self, path: &str, given: Option<&str>) -> &'static str {
+        const ALL: [&str; 4] = ["low", "medium", "high", "critical"];
+        let given = given.unwrap_or("high");
+        ALL.into_iter().find(|word| *word == given).unwrap_or_else(|| {
+            self.mistakes.add(path, format!("{given:?} is no severity: {}", ALL.join(", ")));
+            "high"
+        })
     }
 
     fn webhook(&mut self, given: Option<file::Webhook>, file: Option<PathBuf>) -> Option<Webhook> {

@@ -226,6 +226,10 @@ pub(super) struct Alerts {
     pub(super) topic: Option<String>,
     /// Older ones are stored and not sent.
     pub(super) notify_max_age: Option<Span>,
+    /// What nobody answers for so long goes one level up.
+    pub(super) escalate_after: Option<Span>,
+    /// From this severity on.
+    pub(super) escalate_from: Option<String>,
 }
 
 /// A webhook: its address alone, or with the secret that signs what is sent.

@@ -301,6 +301,18 @@ pub struct Alerts {
     /// Older ones are stored and not sent.
     #[serde(serialize_with = "value::serialize_span")]
     pub notify_max_age: Duration,
+    /// When it goes one level up; none: never.
+    pub escalation: Option<Escalation>,
+}
+
+/// When an alert that nobody answers goes one level up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Escalation {
+    /// After so long.
+    #[serde(serialize_with = "value::serialize_span")]
+    pub after: Duration,
+    /// From this severity on, a word.
+    pub from: &'static str,
 }
 
 /// Who takes OCSF Detection Findings.
