@@ -11,6 +11,7 @@ mod controls;
 mod coverage;
 mod dead_letters;
 mod diff;
+mod digest;
 mod embedded;
 mod evaluate;
 mod explain;
@@ -76,6 +77,8 @@ enum Command {
     Mute(mute::Args),
     /// Say what an alert was: work, a mistake, an incident
     Verdict(verdict::Args),
+    /// Write a week of each supervisor's people: what they asked for and whom they called
+    Digest(digest::Args),
     /// Make a token for somebody who may read alerts
     Token(token::Args),
     /// Say how people are reached: a configuration of Alertmanager with routes and templates
@@ -115,6 +118,7 @@ pub fn main() -> ExitCode {
         Command::DeadLetters(args) => dead_letters::run(args),
         Command::Mute(args) => mute::run(args),
         Command::Verdict(args) => verdict::run(args),
+        Command::Digest(args) => digest::run(args),
         Command::Token(args) => token::run(args),
         Command::Notify(args) => notify::run(args),
         Command::Check(args) => check::run(args),

@@ -1,6 +1,7 @@
 //! Pages for people: what runs, the newest alerts with their reasons, and one alert with the buttons that answer it. They work without
 //! JavaScript; managers are shown by pseudonym.
 
+pub mod digest;
 mod one;
 mod page;
 mod words;

@@ -19,7 +19,7 @@ use crate::{
     api::{ActionOrder, Alert, Api, Error, Right, Story, Who, perform},
     engine::{AlertVersion, Contribution, VerdictKind, control},
     event::Timestamp,
-    store::actions::{self, ActionKind, ActionRow},
+    store::actions::{self, ActionKind, ActionRow, Standing},
 };
 
 /// What a page of an alert was asked for.
@@ -187,13 +187,18 @@ fn questions(lang: Lang, a: &AlertVersion) -> Markup {
 
 /// How far an alert is, in a word.
 pub(super) fn state(lang: Lang, alert: &Alert) -> Markup {
+    state_of(lang, &alert.standing)
+}
+
+/// The same.
+pub(super) fn state_of(lang: Lang, standing: &Standing) -> Markup {
     let t = |en, ru| lang.pick(en, ru);
-    let word = match alert.standing.state {
+    let word = match standing.state {
         actions::State::Open => t("open", "открыто"),
         actions::State::Acknowledged => t("acknowledged", "в работе"),
         actions::State::Closed => t("closed", "закрыто"),
     };
-    html! { span.pill { (word) @if let Some(v) = alert.standing.verdict { ": " (verdict(lang, v)) } } }
+    html! { span.pill { (word) @if let Some(v) = standing.verdict { ": " (verdict(lang, v)) } } }
 }
 
 fn verdict(lang: Lang, verdict: VerdictKind) -> &'static str {

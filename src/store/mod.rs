@@ -4,6 +4,7 @@ pub mod actions;
 pub mod alias;
 pub mod canaries;
 pub mod dead;
+pub mod digest;
 #[cfg(feature = "embedded")]
 pub mod embedded;
 pub mod migrate;

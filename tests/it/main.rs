@@ -8,6 +8,7 @@ mod canaries;
 mod coverage;
 mod dashboards;
 mod dead_letters;
+mod digest;
 mod embedded;
 mod kafka;
 mod layers;
