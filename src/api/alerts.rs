@@ -105,7 +105,7 @@ pub(super) struct ManagerParams {
     limit: Option<u32>,
 }
 
-fn limit(given: Option<u32>) -> Result<u32, Error> {
+pub(super) fn limit(given: Option<u32>) -> Result<u32, Error> {
     match given.unwrap_or(DEFAULT_LIMIT) {
         n @ 1..=MAX_LIMIT => Ok(n),
         n => Err(Error::bad("bad_query", format!("limit {n} is not within 1 and {MAX_LIMIT}"))),
@@ -122,7 +122,7 @@ pub(crate) fn at_least(severity: Severity) -> Vec<String> {
     Severity::ALL.iter().filter(|&&s| s >= severity).map(|s| s.as_str().to_owned()).collect()
 }
 
-fn params<T>(given: Result<Query<T>, QueryRejection>) -> Result<T, Error> {
+pub(super) fn params<T>(given: Result<Query<T>, QueryRejection>) -> Result<T, Error> {
     given.map(|Query(params)| params).map_err(|e| Error::bad("bad_query", e.body_text()))
 }
 

@@ -13,13 +13,17 @@ use super::{
 };
 use crate::{
     engine::AlertVersion,
-    event::Timestamp,
+    event::{DAY_MS, Timestamp},
     ops::{clock, config::Duty},
     store::{
         self,
+        events::{EventFilter, Found},
         query::{Filter, Place, Scope},
     },
 };
+
+/// No alert about an address or a source is based on older events.
+const LOOK_BACK_MS: i64 = 3 * DAY_MS;
 
 /// Reads what was stored, within a scope.
 pub trait Reader: Send + Sync + 'static {
@@ -27,6 +31,8 @@ pub trait Reader: Send + Sync + 'static {
     fn alerts<'a>(&'a self, scope: &'a Scope, filter: Filter) -> BoxFuture<'a, Result<Vec<Alert>, store::Error>>;
     /// What there is of an alert; nothing when it is out of scope.
     fn story<'a>(&'a self, scope: &'a Scope, alert_id: String) -> BoxFuture<'a, Result<Story, store::Error>>;
+    /// The newest events, each once.
+    fn events<'a>(&'a self, scope: &'a Scope, filter: EventFilter) -> BoxFuture<'a, Result<Vec<Found>, store::Error>>;
     /// Managers with baselines, those with the newest activity first.
     fn managers<'a>(&'a self, scope: &'a Scope, tenant: Option<String>, limit: u32) -> BoxFuture<'a, Result<Vec<Manager>, store::Error>>;
     /// How much there is.
@@ -61,6 +67,8 @@ pub enum Seen {
     Alerts(Option<String>),
     /// Profiles of managers.
     Managers,
+    /// Events; of this manager and about this client, where one was asked for.
+    Events(Option<String>, Option<String>),
 }
 
 /// Writes down who looked at what.
@@ -138,6 +146,33 @@ impl Reading<'_> {
             self.saw(Some(&latest.version.tenant), seen, 1);
         }
         Ok(story)
+    }
+
+    /// Events that somebody looks for.
+    pub(crate) async fn events(&self, filter: EventFilter) -> Result<Vec<Found>, store::Error> {
+        let (tenant, seen) = (filter.tenant.clone(), Seen::Events(filter.manager.clone(), filter.client.clone()));
+        let found = self.reader.events(self.scope().await?, filter).await?;
+        self.saw(tenant.as_deref(), seen, found.len());
+        Ok(found)
+    }
+
+    /// The events that an alert is based on, the newest first.
+    pub(super) async fn evidence(&self, alert_id: String) -> Result<Vec<Found>, Error> {
+        let story = self.untold(alert_id).await?;
+        let Some(Alert { manager_alias, version, .. }) = story.versions.last() else { return Ok(Vec::new()) };
+        // A person's events are found at once, those of everybody within some days.
+        let since = version.manager.is_none().then(|| version.opened_at.plus(-LOOK_BACK_MS));
+        let filter = EventFilter {
+            tenant: Some(version.tenant.clone()),
+            manager: version.manager.clone(),
+            since,
+            ids: Some(version.event_ids.clone()),
+            limit: u32::try_from(version.event_ids.len()).unwrap_or(u32::MAX),
+            ..EventFilter::default()
+        };
+        let found = self.reader.events(self.scope().await?, filter).await?;
+        self.saw(Some(&version.tenant), Seen::Alert(version.alert_id.clone(), manager_alias.clone()), found.len());
+        Ok(found)
     }
 
     /// The versions of an alert, for what is done about it and tells nothing of it.

@@ -5,6 +5,7 @@ mod actions;
 mod alerts;
 mod body;
 mod error;
+mod events;
 mod gate;
 mod ingest;
 mod letters;
@@ -112,11 +113,12 @@ impl Api {
     }
 }
 
-fn routes() -> [(&'static str, MethodRouter<Api>); 13] {
+fn routes() -> [(&'static str, MethodRouter<Api>); 14] {
     [
-        ("/v1/events", post(ingest::post)),
+        ("/v1/events", post(ingest::post).get(events::list)),
         ("/v1/alerts", get(alerts::list)),
         ("/v1/alerts/{id}", get(alerts::one)),
+        ("/v1/alerts/{id}/events", get(events::of_alert)),
         ("/v1/alerts/{id}/actions", post(actions::post).layer(DefaultBodyLimit::max(1 << 16))),
         ("/v1/managers", get(alerts::managers)),
         ("/v1/dead-letters/retry", post(letters::retry).layer(DefaultBodyLimit::max(letters::BODY_BYTES))),

@@ -17,6 +17,7 @@ use crate::{
     store::{
         Error,
         actions::{self, ActionRow, Standing},
+        events::{self, EventFilter, Found},
         query::{self, Filter, Scope},
         reference,
         rows::AlertRow,
@@ -75,6 +76,10 @@ impl Reader for Stored {
             Ok(Story { versions: with_standing(rows, &actions)?, actions })
         }
         .boxed()
+    }
+
+    fn events<'a>(&'a self, scope: &'a Scope, filter: EventFilter) -> BoxFuture<'a, Result<Vec<Found>, Error>> {
+        async move { events::events(&self.0, scope, &filter).await }.boxed()
     }
 
     fn managers<'a>(&'a self, scope: &'a Scope, tenant: Option<String>, limit: u32) -> BoxFuture<'a, Result<Vec<Manager>, Error>> {

@@ -22,6 +22,7 @@ use crate::{
     store::{
         self,
         actions::{self, ActionRow, Standing},
+        events::{EventFilter, Found},
         query::{Filter, Place, Scope, Sort},
     },
 };
@@ -116,6 +117,7 @@ impl Act for Lazy {
 #[derive(Default)]
 struct Shelf {
     asked: Mutex<Vec<Filter>>,
+    searched: Mutex<Vec<EventFilter>>,
 }
 
 pub(crate) fn alert(version: u32) -> Alert {
@@ -194,6 +196,23 @@ impl Reader for Shelf {
             Ok(Story { versions, actions: vec![comment] })
         }
         .boxed()
+    }
+
+    fn events<'a>(&'a self, scope: &'a Scope, filter: EventFilter) -> BoxFuture<'a, Result<Vec<Found>, store::Error>> {
+        let found = Found {
+            tenant: "acme".to_owned(),
+            manager: "u-17".to_owned(),
+            manager_alias: "MFRGGZDFMY".to_owned(),
+            time: 1_773_307_200_000,
+            source: "bitrix24".to_owned(),
+            id: "1".to_owned(),
+            action: "export".to_owned(),
+            records: Some(900),
+            client: filter.client.clone().unwrap_or_default(),
+            ..Found::default()
+        };
+        self.searched.lock().unwrap().push(filter);
+        async move { Ok(if holds(scope) { vec![found] } else { Vec::new() }) }.boxed()
     }
 
     fn managers<'a>(&'a self, scope: &'a Scope, tenant: Option<String>, _: u32) -> BoxFuture<'a, Result<Vec<Manager>, store::Error>> {
@@ -645,7 +664,7 @@ async fn questions_become_filters() {
         since: Some(1_773_295_200_000),
         state: Some(actions::State::Closed),
         sort: Sort::Score,
-        after: Some(Place { key: 12_000, alert_id: "7a0c.x".to_owned() }),
+        after: Some(Place { key: 12_000, id: "7a0c.x".to_owned() }),
         limit: 7,
     };
     assert_eq!(bench.shelf.asked.lock().unwrap().pop(), Some(expected));
@@ -655,6 +674,30 @@ async fn questions_become_filters() {
         assert_eq!(bench.get(&format!("/v1/alerts?{query}"), &[]).await.code(), (400, "bad_query".to_owned()), "{query}");
     }
     assert_eq!(bench.get("/v1/alerts/none", &[]).await.code(), (404, "not_found".to_owned()));
+    let path = "/v1/events?tenant=acme&manager=u-17&client=c-1&action=export&since=2026-03-12T09:00:00Z&until=2026-03-13T09:00:00Z&limit=1";
+    let answer = bench.get(path, &[]).await.json();
+    assert_eq!((&answer["events"][0]["event"], &answer["next"]), (&json!("bitrix24/1"), &json!("1773307200000.bitrix24/1")));
+    let next = bench.get(&format!("{path}&after=1773307200000.bitrix24/1&format=csv"), &[]).await;
+    assert!(next.text().starts_with("time,") && next.headers["content-disposition"].to_str().unwrap().starts_with("attachment"));
+    let mut expected = EventFilter {
+        tenant: Some("acme".to_owned()),
+        manager: Some("u-17".to_owned()),
+        client: Some("c-1".to_owned()),
+        action: Some("export"),
+        since: Some(Timestamp::from_millis(1_773_306_000_000)),
+        until: Some(Timestamp::from_millis(1_773_392_400_000)),
+        ids: None,
+        after: None,
+        limit: 1,
+    };
+    let first = expected.clone();
+    expected.after = Some(Place { key: 1_773_307_200_000, id: "bitrix24/1".to_owned() });
+    assert_eq!(std::mem::take(&mut *bench.shelf.searched.lock().unwrap()), [first, expected]);
+    bench.get("/v1/events?until=2026-03-13T09:00:00Z", &[]).await;
+    assert_eq!(bench.shelf.searched.lock().unwrap().pop().unwrap().since, Some(Timestamp::from_millis(1_773_306_000_000)), "a day");
+    for query in ["action=nonsense", "after=x", "format=xml", "limit=0", "ids=1"] {
+        assert_eq!(bench.get(&format!("/v1/events?{query}"), &[]).await.code(), (400, "bad_query".to_owned()), "{query}");
+    }
     let away = bench.get("/v1/managers", &[]).await;
     assert_eq!(away.code(), (503, "away".to_owned()));
     assert!(!away.text().contains("secret host"));
@@ -729,6 +772,8 @@ const TABLE: &[(&str, &str, &str, [u16; 8])] = &[
     ("GET", "/v1/alerts/{id}", "", [401, 200, 404, 200, 200, 200, 404, 404]),
     ("POST", "/v1/alerts/{id}/actions", r#"{"action":"close","verdict":"unknown","revision":1}"#, [401, 200, 404, 200, 200, 403, 404, 404]),
     ("GET", "/v1/managers", "", [401, 200, 200, 200, 200, 200, 200, 200]),
+    ("GET", "/v1/events", "", [401, 200, 200, 200, 200, 200, 200, 200]),
+    ("GET", "/v1/alerts/{id}/events", "", [401, 200, 404, 200, 200, 200, 404, 404]),
     ("GET", "/v1/status", "", [401, 200, 200, 200, 200, 200, 200, 200]),
     ("POST", "/v1/dead-letters/retry", r#"{"ids":[]}"#, [401, 403, 403, 403, 200, 403, 403, 403]),
     ("POST", "/v1/mutes", MUTE, [401, 403, 403, 200, 200, 403, 200, 403]),
@@ -778,6 +823,9 @@ async fn what_is_out_of_scope_is_not_there() {
             assert_eq!(get(who, path).await.json(), json!({"alerts": []}), "{who} {path}");
         }
         assert_eq!(get(who, "/v1/managers?tenant=acme").await.json(), json!({"managers": []}), "{who}");
+        for search in ["/v1/events", "/v1/events?manager=u-17", "/v1/events?client=c-1"] {
+            assert_eq!(get(who, search).await.json(), json!({"events": []}), "{who}: {search}");
+        }
         let page = get(who, "/?lang=en").await;
         assert!(!page.text().contains("MFRGGZDFMY") && page.text().contains("No alerts."), "{who}");
         for (there, not) in [("/v1/alerts", "/v1/alerts"), ("/alerts", "/alerts")] {
@@ -871,6 +919,8 @@ async fn who_reads_is_written_down() {
         "/v1/managers?tenant=acme",
         "/",
         "/v1/status",
+        "/v1/events?client=c-1",
+        &format!("/v1/alerts/{ALERT}/events?format=csv"),
     ] {
         assert_eq!(bench.get(path, &[("authorization", &bearer("vera"))]).await.status, 200, "{path}");
     }
@@ -882,7 +932,8 @@ async fn who_reads_is_written_down() {
     );
     let one = Seen::Alert(ALERT.to_owned(), "MFRGGZDFMY".to_owned());
     let seen: Vec<Seen> = looks.into_iter().map(|l| l.at_what).collect();
-    assert_eq!(seen, [Seen::Alerts(Some("u-17".to_owned())), one.clone(), one, Seen::Managers, Seen::Alerts(None)]);
+    let search = Seen::Events(None, Some("c-1".to_owned()));
+    assert_eq!(seen, [Seen::Alerts(Some("u-17".to_owned())), one.clone(), one.clone(), Seen::Managers, Seen::Alerts(None), search, one]);
     let bench = public();
     bench.get("/v1/alerts", &[("authorization", &format!("Bearer {READER}"))]).await;
     assert_eq!(bench.diary.0.lock().unwrap().pop().map(|l| l.by).as_deref(), Some("http.reader_token"));
@@ -905,7 +956,7 @@ async fn readiness_says_what_is_missing() {
 async fn what_is_not_there_is_told_in_json_and_counted() {
     let bench = loopback();
     assert_eq!(bench.get("/v1/nothing/here", &[]).await.code(), (404, "not_found".to_owned()));
-    assert_eq!(bench.get("/v1/events", &[]).await.code(), (405, "method_not_allowed".to_owned()));
+    assert_eq!(bench.ask("DELETE", "/v1/events", &[], Body::empty()).await.code(), (405, "method_not_allowed".to_owned()));
     assert_eq!(bench.ask("DELETE", "/v1/alerts/7a0c", &[], Body::empty()).await.status, 405);
     let text = bench.metrics.text();
     for line in [
@@ -959,7 +1010,9 @@ async fn answers_are_as_described() {
         if let Some(reference) = described["$ref"].as_str() {
             described = document.pointer(&reference[1..]).expect("the reference leads somewhere");
         }
-        let mut schema = described["content"]["application/json"]["schema"].clone();
+        let kind = answer.headers["content-type"].to_str().unwrap();
+        let mut schema = described["content"][kind]["schema"].clone();
+        assert!(schema.is_object(), "{method} {path} answers {} as {kind}, which is not described", answer.status);
         schema["components"] = document["components"].clone();
         let validator = jsonschema::validator_for(&schema).unwrap();
         let problems: Vec<String> = validator.iter_errors(&answer.json()).map(|e| format!("{}: {e}", e.instance_path())).collect();
@@ -983,6 +1036,10 @@ async fn answers_are_as_described() {
     check("POST", "/v1/alerts/7a0c/actions", act, r#"{"action":"close","verdict":"benign_expected","revision":0}"#).await;
     check("POST", "/v1/alerts/7a0c/actions", act, r#"{"action":"close","revision":1}"#).await;
     check("POST", "/v1/alerts/none/actions", act, r#"{"action":"acknowledge","revision":0}"#).await;
+    check("GET", "/v1/events", "/v1/events", "").await;
+    check("GET", "/v1/events?limit=0", "/v1/events", "").await;
+    check("GET", "/v1/alerts/7a0c/events", "/v1/alerts/{id}/events", "").await;
+    check("GET", "/v1/alerts/none/events", "/v1/alerts/{id}/events", "").await;
     check("GET", "/v1/managers?tenant=acme", "/v1/managers", "").await;
     check("GET", "/v1/managers", "/v1/managers", "").await;
     check("GET", "/v1/status", "/v1/status", "").await;

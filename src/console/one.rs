@@ -162,6 +162,7 @@ fn evidence(lang: Lang, a: &AlertVersion) -> Markup {
             } }
             details {
                 summary { (t("events behind it", "события, на которых основано")) " (" (lang.number(number(a.event_ids.len()))) ")" }
+                p { a href={ "/v1/alerts/" (a.alert_id) "/events?format=csv" } { (t("with all that is known of them, as a table", "со всем, что о них известно, таблицей")) } " (CSV)" }
                 ul.ids { @for id in &a.event_ids { li { code { (id) } } } }
             }
         }

@@ -73,6 +73,10 @@ fn event(id: String, look: Look) -> Event {
             (Action::List, ObjectType::Other, None, manager, query)
         }
         Seen::Managers => (Action::List, ObjectType::User, None, None, list("managers", None)),
+        Seen::Events(manager, client) => {
+            let query = list("events", Some(manager.is_some() || client.is_some()));
+            (Action::List, ObjectType::Client, client, manager, query)
+        }
     };
     let mut attrs = BTreeMap::from([("role".to_owned(), look.role.as_str().into())]);
     attrs.extend(look.tenant.map(|tenant| ("tenant".to_owned(), tenant.into())));
@@ -134,5 +138,9 @@ mod tests {
             serde_json::json!({"action": "list", "query": {"fingerprint": "alerts", "filter": false}, "attrs": {"role": "analyst"}}),
         );
         check(look(Seen::Managers, Some("acme")), serde_json::json!({"action": "list", "object": {"type": "user"}}));
+        check(
+            look(Seen::Events(None, Some("c-1".to_owned())), Some("acme")),
+            serde_json::json!({"action": "list", "object": {"type": "client", "id": "c-1"}, "query": {"fingerprint": "events", "filter": true}}),
+        );
     }
 }

@@ -7,6 +7,7 @@ pub mod dead;
 pub mod digest;
 #[cfg(feature = "embedded")]
 pub mod embedded;
+pub mod events;
 pub mod migrate;
 pub mod notifications;
 pub mod query;

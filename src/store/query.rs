@@ -75,8 +75,8 @@ words! {
 pub struct Place {
     /// What it is sorted by: milliseconds since 1970, or millibits.
     pub key: i64,
-    /// The alert.
-    pub alert_id: String,
+    /// The alert or event.
+    pub id: String,
 }
 
 impl Place {
@@ -86,19 +86,19 @@ impl Place {
             Sort::Time => alert.time.millis(),
             Sort::Score => i64::try_from(alert.bits).unwrap_or(i64::MAX),
         };
-        Self { key, alert_id: alert.alert_id.clone() }
+        Self { key, id: alert.alert_id.clone() }
     }
 
     /// From its text.
     pub fn parse(text: &str) -> Option<Self> {
-        let (key, alert_id) = text.split_once('.')?;
-        Some(Self { key: key.parse().ok()?, alert_id: alert_id.to_owned() })
+        let (key, id) = text.split_once('.')?;
+        Some(Self { key: key.parse().ok()?, id: id.to_owned() })
     }
 }
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.key, self.alert_id)
+        write!(f, "{}.{}", self.key, self.id)
     }
 }
 
@@ -185,8 +185,8 @@ pub async fn alerts(client: &clickhouse::Client, scope: &Scope, filter: &Filter)
     if let Some(since) = filter.since {
         query = query.bind(since);
     }
-    if let Some(Place { key, alert_id }) = &filter.after {
-        query = query.bind(key).bind(key).bind(alert_id);
+    if let Some(Place { key, id }) = &filter.after {
+        query = query.bind(key).bind(key).bind(id);
     }
     Ok(query.bind(filter.limit).fetch_all::<AlertRow>().await?)
 }
