@@ -23,8 +23,9 @@ use crate::{
         metrics::{Metrics, Outcome, Receiver, Told},
     },
     store::{
-        self, Alias,
+        self, Alias, Keep,
         canaries::CanaryRow,
+        keep::Stored,
         notifications::{self, Note},
         persist,
         rows::{self, Position},
@@ -108,8 +109,10 @@ pub struct Progress {
 }
 
 /// The scoring task.
-pub struct Scorer {
-    client: clickhouse::Client,
+pub struct Scorer<K = clickhouse::Client> {
+    store: K,
+    /// The wall clock, which generations come from.
+    clock: fn() -> Timestamp,
     alias: Alias,
     log_id: String,
     cadence: Cadence,
@@ -166,11 +169,12 @@ struct Pending {
     unstored: u64,
 }
 
-impl Scorer {
+impl<K: Keep> Scorer<K> {
     /// A scorer that has nothing yet.
-    pub fn new(client: clickhouse::Client, alias: Alias, log_id: String, cadence: Cadence, metrics: Metrics, ingestor: Ingestor) -> Self {
+    pub fn new(store: K, alias: Alias, log_id: String, cadence: Cadence, metrics: Metrics, ingestor: Ingestor) -> Self {
         Self {
-            client,
+            store,
+            clock: clock::now,
             alias,
             log_id,
             cadence,
@@ -298,11 +302,11 @@ impl Scorer {
 
     /// The partition as of its newest checkpoint.
     async fn restore(&self, id: u32) -> Result<Partition, Error> {
-        let client = &self.client;
-        let Some(at) = persist("restore", || state::newest(client, &self.log_id, id)).await? else {
+        let store = &self.store;
+        let Some(at) = persist("restore", || store.newest(&self.log_id, id)).await? else {
             return Ok(Partition::default());
         };
-        let tenants = restore(client, &at).await?;
+        let tenants = restore(store, &at).await?;
         tracing::info!(partition = id, offset = at.log_offset, tenants = tenants.len(), "restored");
         Ok(Partition {
             tenants,
@@ -399,23 +403,24 @@ impl Scorer {
         if self.rolled.elapsed() >= self.cadence.rollup {
             self.roll_up();
         }
-        let (client, p, m) = (&self.client, &self.pending, &self.metrics);
+        let (store, p, m) = (&self.store, &self.pending, &self.metrics);
         if p.rows() > 0 {
             let watch = clock::Stopwatch::start();
             tokio::try_join!(
-                insert(client, m, "events", &p.events),
-                insert(client, m, "events_raw", &p.raw),
-                insert(client, m, "signals", &p.signals),
-                insert(client, m, "manager_hour", &p.hours),
-                insert(client, m, "manager_day", &p.days),
-                insert(client, m, "canaries", &p.canaries),
-                insert(client, m, "mutes", &p.mutes),
+                insert(store, m, "events", &p.events),
+                insert(store, m, "events_raw", &p.raw),
+                insert(store, m, "signals", &p.signals),
+                insert(store, m, "manager_hour", &p.hours),
+                insert(store, m, "manager_day", &p.days),
+                insert(store, m, "canaries", &p.canaries),
+                insert(store, m, "mutes", &p.mutes),
             )?;
-            insert(&store::unchecked(client), m, "alerts", &p.alerts).await?;
+            insert(store, m, "alerts", &p.alerts).await?;
             // Behind the alerts: nobody is told of what is not stored. After a crash between the two the span is scored again.
+            let now = (self.clock)();
             let notes: Vec<Note> =
-                p.alerts.iter().flat_map(|a| notifications::first(a, &self.receivers, self.notify_max_age_ms, clock::now())).collect();
-            insert(client, m, "notifications", &notes).await?;
+                p.alerts.iter().flat_map(|a| notifications::first(a, &self.receivers, self.notify_max_age_ms, now)).collect();
+            insert(store, m, "notifications", &notes).await?;
             for receiver in &self.receivers {
                 let skipped = notes.iter().filter(|n| n.receiver == receiver.as_str() && n.state != notifications::DUE).count();
                 m.notified(*receiver, Told::Skipped, skipped);
@@ -436,7 +441,7 @@ impl Scorer {
         }
         self.pending.records = 0;
         self.metrics.managers(self.partitions.values().flat_map(|p| p.tenants.values()).map(|t| t.managers().len()).sum());
-        if let Some(ratio) = state::disk_free(&self.client).await {
+        if let Some(ratio) = self.store.disk_free().await {
             self.metrics.disk_free(ratio);
         }
         Ok(())
@@ -447,7 +452,7 @@ impl Scorer {
         let Some(partition) = self.partitions.get_mut(&id) else { return Ok(()) };
         let Some(offset) = partition.offset.filter(|o| partition.saved != Some(*o)) else { return Ok(()) };
         let watch = clock::Stopwatch::start();
-        let now = clock::now();
+        let now = (self.clock)();
         let today = u32::try_from(now.millis() / DAY_MS).unwrap_or_default();
         // A clock that goes back never goes back to an older generation.
         let generation = partition.generation.map_or(today, |g| g.max(today));
@@ -487,14 +492,14 @@ impl Scorer {
             engine: VERSION.to_owned(),
             at: now.millis(),
         };
-        let client = &self.client;
-        store::persist_or_tell("checkpoint", &self.metrics, || state::save(client, &managers, &tenants, &row)).await?;
+        let store = &self.store;
+        store::persist_or_tell("checkpoint", &self.metrics, || state::save(store, &managers, &tenants, &row)).await?;
         for tenant in partition.tenants.values_mut() {
             tenant.mark_clean();
         }
         (partition.saved, partition.generation) = (Some(offset), Some(generation));
         if full {
-            persist("old checkpoints", || state::drop_old_generations(client, &self.log_id, id)).await?;
+            persist("old checkpoints", || store.drop_old_generations(&self.log_id, id)).await?;
             fail::point("generations");
         }
         let bytes = managers.iter().map(|m| m.state.len()).sum::<usize>() + tenants.iter().map(|t| t.state.len()).sum::<usize>();
@@ -509,13 +514,13 @@ impl Scorer {
 ///
 /// # Errors
 /// When the store refuses or a state cannot be read.
-pub async fn restore(client: &clickhouse::Client, at: &Checkpoint) -> Result<BTreeMap<String, Tenant>, Error> {
+pub async fn restore(store: &impl Keep, at: &Checkpoint) -> Result<BTreeMap<String, Tenant>, Error> {
     let mut tenants = BTreeMap::new();
-    for (name, stored) in persist("restore", || state::load(client, at)).await? {
+    for (name, stored) in persist("restore", || store.load(at)).await? {
         let wrong = |e: crate::engine::state::Error| Error::State { tenant: name.clone(), offset: at.log_offset, why: e.to_string() };
         let mut tenant = Tenant::restore(&stored.shared, stored.managers).map_err(wrong)?;
         if let Some(watermark) = tenant.watermark() {
-            tenant.remember(persist("restore", || state::seen(client, &name, at, watermark.plus(-KEEP_MS))).await?);
+            tenant.remember(persist("restore", || store.seen(&name, at, watermark.plus(-KEEP_MS))).await?);
         }
         tenants.insert(name, tenant);
     }
@@ -527,23 +532,11 @@ pub(super) fn dispatch(tenants: &mut BTreeMap<String, Tenant>, line: &LogLine, e
     tenants.entry(line.tenant.clone()).or_insert_with_key(|name| Tenant::new(name)).apply(&line.record, effects);
 }
 
-async fn insert<T: clickhouse::RowOwned + clickhouse::RowWrite>(
-    client: &clickhouse::Client,
-    metrics: &Metrics,
-    table: &str,
-    rows: &[T],
-) -> Result<(), store::Error> {
+async fn insert<T: Stored>(store: &impl Keep, metrics: &Metrics, table: &'static str, rows: &[T]) -> Result<(), store::Error> {
     if rows.is_empty() {
         return Ok(());
     }
-    store::persist_or_tell(table, metrics, || async {
-        let mut insert = client.insert::<T>(table).await?;
-        for row in rows {
-            insert.write(row).await?;
-        }
-        Ok(insert.end().await?)
-    })
-    .await?;
+    store::persist_or_tell(table, metrics, || store.insert(table, rows)).await?;
     fail::point(table);
     Ok(())
 }

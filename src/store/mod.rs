@@ -8,6 +8,7 @@ pub mod digest;
 #[cfg(feature = "embedded")]
 pub mod embedded;
 pub mod events;
+pub mod keep;
 pub mod migrate;
 pub mod notifications;
 pub mod query;
@@ -19,6 +20,7 @@ pub mod survey;
 use std::{future::Future, time::Duration};
 
 pub use alias::Alias;
+pub use keep::Keep;
 
 use crate::ops::{
     happening::{StoreAway, StoreBack},

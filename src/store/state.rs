@@ -3,7 +3,7 @@
 use clickhouse::Row;
 use serde::{Deserialize, Serialize};
 
-use super::Error;
+use super::{Error, Keep};
 use crate::{event::Timestamp, ops::fail};
 
 /// A row of `manager_state`.
@@ -83,32 +83,17 @@ pub struct Restored {
 /// Inserts the states of a checkpoint and then the checkpoint itself.
 ///
 /// # Errors
-/// When ClickHouse is away or refuses.
-pub async fn save(
-    client: &clickhouse::Client,
-    managers: &[ManagerState],
-    tenants: &[TenantState],
-    checkpoint: &Checkpoint,
-) -> Result<(), Error> {
+/// When the store is away or refuses.
+pub async fn save(store: &impl Keep, managers: &[ManagerState], tenants: &[TenantState], checkpoint: &Checkpoint) -> Result<(), Error> {
     if !managers.is_empty() {
-        let mut insert = client.insert::<ManagerState>("manager_state").await?;
-        for row in managers {
-            insert.write(row).await?;
-        }
-        insert.end().await?;
+        store.insert("manager_state", managers).await?;
     }
     fail::point("manager_state");
     if !tenants.is_empty() {
-        let mut insert = client.insert::<TenantState>("tenant_state").await?;
-        for row in tenants {
-            insert.write(row).await?;
-        }
-        insert.end().await?;
+        store.insert("tenant_state", tenants).await?;
     }
     fail::point("tenant_state");
-    let mut insert = client.insert::<Checkpoint>("checkpoints").await?;
-    insert.write(checkpoint).await?;
-    insert.end().await?;
+    store.insert("checkpoints", std::slice::from_ref(checkpoint)).await?;
     fail::point("checkpoints");
     Ok(())
 }
