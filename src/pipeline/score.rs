@@ -145,6 +145,8 @@ struct Partition {
     saved: Option<u64>,
     /// Generation of the last checkpoint; none: the next one is a full snapshot.
     generation: Option<u32>,
+    /// Offset of that full snapshot.
+    base: u64,
     /// The canaries, where they live here: heard, never kept.
     canaries: Watching,
     /// Tenants with roll-ups to write.
@@ -313,6 +315,7 @@ impl<K: Keep> Scorer<K> {
             offset: Some(at.log_offset),
             saved: Some(at.log_offset),
             generation: Some(at.generation),
+            base: at.base,
             ..Partition::default()
         })
     }
@@ -457,15 +460,11 @@ impl<K: Keep> Scorer<K> {
         // A clock that goes back never goes back to an older generation.
         let generation = partition.generation.map_or(today, |g| g.max(today));
         let full = partition.generation != Some(generation);
+        // Whatever else this generation holds from before a full snapshot is not looked at.
+        let base = if full { offset } else { partition.base };
         let (mut managers, mut tenants) = (Vec::new(), Vec::new());
         for (name, tenant) in &partition.tenants {
-            let mut changed = tenant.changed_managers();
-            if full {
-                // Those who were forgotten are written too, as empty: an unfinished snapshot of this generation may hold them.
-                changed.extend(tenant.managers());
-                changed.sort_unstable();
-                changed.dedup();
-            }
+            let changed = if full { tenant.managers() } else { tenant.changed_managers() };
             managers.extend(changed.into_iter().map(|manager| ManagerState {
                 log_id: self.log_id.clone(),
                 partition: id,
@@ -489,6 +488,7 @@ impl<K: Keep> Scorer<K> {
             partition: id,
             log_offset: offset,
             generation,
+            base,
             engine: VERSION.to_owned(),
             at: now.millis(),
         };
@@ -497,7 +497,7 @@ impl<K: Keep> Scorer<K> {
         for tenant in partition.tenants.values_mut() {
             tenant.mark_clean();
         }
-        (partition.saved, partition.generation) = (Some(offset), Some(generation));
+        (partition.saved, partition.generation, partition.base) = (Some(offset), Some(generation), base);
         if full {
             persist("old checkpoints", || store.drop_old_generations(&self.log_id, id)).await?;
             fail::point("generations");

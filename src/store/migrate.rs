@@ -12,6 +12,7 @@ const MIGRATIONS: &[(u32, &str)] = &[
     (6, include_str!("../../schemas/clickhouse/0006_related.sql")),
     (7, include_str!("../../schemas/clickhouse/0007_actions.sql")),
     (8, include_str!("../../schemas/clickhouse/0008_notifications.sql")),
+    (9, include_str!("../../schemas/clickhouse/0009_checkpoint_base.sql")),
 ];
 
 /// Days that events and what was found in them are kept.

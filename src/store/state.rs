@@ -41,6 +41,7 @@ pub struct Checkpoint {
     pub partition: u32,
     pub log_offset: u64,
     pub generation: u32,
+    pub base: u64,
     pub engine: String,
     pub at: i64,
 }
@@ -98,13 +99,16 @@ pub async fn save(store: &impl Keep, managers: &[ManagerState], tenants: &[Tenan
     Ok(())
 }
 
+/// The two newest generations of a partition that have a checkpoint. Their states are all there; those of an older one may be dropped
+/// already, though whoever stood still for days writes a checkpoint on top of them.
+const KEPT: &str = "SELECT DISTINCT generation FROM checkpoints WHERE log_id = ? AND partition = ? ORDER BY generation DESC LIMIT 2";
+
 /// The newest checkpoint of a partition, if there is one.
 ///
 /// # Errors
 /// When ClickHouse is away or refuses.
 pub async fn newest(client: &clickhouse::Client, log_id: &str, partition: u32) -> Result<Option<Checkpoint>, Error> {
-    let query = "SELECT ?fields FROM checkpoints FINAL WHERE log_id = ? AND partition = ? ORDER BY log_offset DESC LIMIT 1";
-    Ok(client.query(query).bind(log_id).bind(partition).fetch_optional::<Checkpoint>().await?)
+    kept(client, log_id, partition, "DESC").await
 }
 
 /// The oldest checkpoint of a partition whose states are still kept.
@@ -112,9 +116,14 @@ pub async fn newest(client: &clickhouse::Client, log_id: &str, partition: u32) -
 /// # Errors
 /// When ClickHouse is away or refuses.
 pub async fn oldest(client: &clickhouse::Client, log_id: &str, partition: u32) -> Result<Option<Checkpoint>, Error> {
-    let query = "SELECT ?fields FROM checkpoints FINAL WHERE log_id = ? AND partition = ? AND generation IN \
-                 (SELECT generation FROM tenant_state WHERE log_id = ? AND partition = ?) ORDER BY log_offset LIMIT 1";
-    Ok(client.query(query).bind(log_id).bind(partition).bind(log_id).bind(partition).fetch_optional::<Checkpoint>().await?)
+    kept(client, log_id, partition, "ASC").await
+}
+
+async fn kept(client: &clickhouse::Client, log_id: &str, partition: u32, order: &str) -> Result<Option<Checkpoint>, Error> {
+    let query = format!(
+        "SELECT ?fields FROM checkpoints FINAL WHERE log_id = ? AND partition = ? AND generation IN ({KEPT}) ORDER BY log_offset {order} LIMIT 1"
+    );
+    Ok(client.query(&query).bind(log_id).bind(partition).bind(log_id).bind(partition).fetch_optional::<Checkpoint>().await?)
 }
 
 /// The states of a partition's tenants as of a checkpoint.
@@ -123,15 +132,14 @@ pub async fn oldest(client: &clickhouse::Client, log_id: &str, partition: u32) -
 /// When ClickHouse is away or refuses.
 pub async fn load(client: &clickhouse::Client, at: &Checkpoint) -> Result<std::collections::BTreeMap<String, Restored>, Error> {
     let mut tenants = std::collections::BTreeMap::<String, Restored>::new();
-    let tail = "WHERE log_id = ? AND partition = ? AND generation = ? AND epoch <= ?";
+    let tail = "WHERE log_id = ? AND partition = ? AND generation = ? AND epoch BETWEEN ? AND ?";
     let query = format!("SELECT ?fields FROM tenant_state {tail} ORDER BY tenant, epoch DESC LIMIT 1 BY tenant");
-    let bound = client.query(&query).bind(&at.log_id).bind(at.partition).bind(at.generation).bind(at.log_offset);
-    for row in bound.fetch_all::<TenantState>().await? {
+    let ask = |query: &str| client.query(query).bind(&at.log_id).bind(at.partition).bind(at.generation).bind(at.base).bind(at.log_offset);
+    for row in ask(&query).fetch_all::<TenantState>().await? {
         tenants.entry(row.tenant).or_default().shared = row.state;
     }
     let query = format!("SELECT ?fields FROM manager_state {tail} ORDER BY tenant, manager, epoch DESC LIMIT 1 BY tenant, manager");
-    let mut rows =
-        client.query(&query).bind(&at.log_id).bind(at.partition).bind(at.generation).bind(at.log_offset).fetch::<ManagerState>()?;
+    let mut rows = ask(&query).fetch::<ManagerState>()?;
     while let Some(row) = rows.next().await? {
         // A manager's state is never written without its tenant's; an empty one is of a manager who was forgotten.
         if let Some(tenant) = tenants.get_mut(&row.tenant).filter(|_| !row.state.is_empty()) {
@@ -156,15 +164,17 @@ pub async fn seen(client: &clickhouse::Client, tenant: &str, at: &Checkpoint, si
     Ok(seen)
 }
 
-/// Drops the states of all generations of a partition but the two newest that have a checkpoint, and those above them.
+/// Drops the states of all generations of a partition but the two newest that have a checkpoint, and those above them. Nothing is
+/// dropped before there are two: an older one may still become the second.
 ///
 /// # Errors
 /// When ClickHouse is away or refuses.
 pub async fn drop_old_generations(client: &clickhouse::Client, log_id: &str, partition: u32) -> Result<(), Error> {
-    let query = "SELECT DISTINCT generation FROM tenant_state WHERE log_id = ? AND partition = ? AND generation < \
-         (SELECT min(generation) FROM (SELECT DISTINCT generation FROM checkpoints WHERE log_id = ? AND partition = ? \
-         ORDER BY generation DESC LIMIT 2)) ORDER BY generation LIMIT 1000";
-    let old = client.query(query).bind(log_id).bind(partition).bind(log_id).bind(partition).fetch_all::<u32>().await?;
+    let query = format!(
+        "SELECT DISTINCT generation FROM tenant_state WHERE log_id = ? AND partition = ? AND generation < \
+         (SELECT if(count() = 2, min(generation), 0) FROM ({KEPT})) ORDER BY generation LIMIT 1000"
+    );
+    let old = client.query(&query).bind(log_id).bind(partition).bind(log_id).bind(partition).fetch_all::<u32>().await?;
     for generation in old {
         for table in ["manager_state", "tenant_state"] {
             client
