@@ -74,9 +74,11 @@ CREATE TABLE IF NOT EXISTS {db}.events
     late LowCardinality(String),
     log_partition UInt32,
     log_offset UInt64,
-    stored_at DateTime MATERIALIZED now()
+    stored_at DateTime MATERIALIZED now(),
+    -- The first row of an event stays: it says up to where it is known, and how it was scored.
+    earliest UInt64 MATERIALIZED bitNot(log_offset)
 )
-ENGINE = ReplacingMergeTree(log_offset)
+ENGINE = ReplacingMergeTree(earliest)
 PARTITION BY toYYYYMM(time)
 ORDER BY (tenant, manager, time, source, id)
 TTL stored_at + INTERVAL {events_retention_d} DAY;
@@ -93,9 +95,11 @@ CREATE TABLE IF NOT EXISTS {db}.events_raw
     query_text String,
     attrs String CODEC(ZSTD(1)),
     log_offset UInt64,
-    stored_at DateTime MATERIALIZED now()
+    stored_at DateTime MATERIALIZED now(),
+    -- The first row of an event stays: it says up to where it is known, and how it was scored.
+    earliest UInt64 MATERIALIZED bitNot(log_offset)
 )
-ENGINE = ReplacingMergeTree(log_offset)
+ENGINE = ReplacingMergeTree(earliest)
 PARTITION BY toYYYYMM(time)
 ORDER BY (tenant, manager, time, source, id)
 TTL stored_at + INTERVAL {events_retention_d} DAY;

@@ -142,7 +142,8 @@ fn collect(scored: &mut Scored, event: Option<&Enriched>, effects: &mut Vec<Effe
                 if let Some(event) = event.filter(|_| until.is_some_and(|u| at.offset <= u)) {
                     let (row, _) = rows::event(event, late, alias, at);
                     let (key, digest) = digest(&row);
-                    scored.events.insert(key, digest);
+                    // A repeat beyond 72 h does not take the place of the first.
+                    scored.events.entry(key).or_insert(digest);
                 }
             }
             Effect::Repeated => {}

@@ -5,6 +5,7 @@ mod adapters;
 mod answers;
 mod api;
 mod canaries;
+mod checkpoints;
 mod coverage;
 mod dashboards;
 mod dead_letters;
