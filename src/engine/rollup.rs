@@ -1,6 +1,6 @@
 //! Absolute counts of days and hours, for dashboards: writing them twice changes nothing.
 
-use std::sync::Arc;
+use std::{cmp::Ordering, sync::Arc};
 
 use super::{ManagerDay, ManagerHour, day::Day, manager::Manager, math::count, roster::Roster, score::millibits};
 use crate::event::{Date, HOUR_MS, Timestamp};
@@ -29,7 +29,7 @@ impl Rollups {
         }
     }
 
-    /// Everything that changed, sorted by manager and time.
+    /// Everything that changed, sorted by manager and time, each once.
     pub(super) fn take(&mut self, roster: &mut Roster) -> (Vec<ManagerDay>, Vec<ManagerHour>) {
         let mut numbers = std::mem::take(&mut self.managers);
         // By id; whoever was forgotten since has nothing left to tell.
@@ -40,7 +40,11 @@ impl Rollups {
                 self.collect(m);
             }
         }
-        (std::mem::take(&mut self.days), std::mem::take(&mut self.hours))
+        let (mut days, mut hours) = (std::mem::take(&mut self.days), std::mem::take(&mut self.hours));
+        // A day that was taken over with an older one may have changed since: two rows of one place in the log would be one too many.
+        last_of_each(&mut days, |a, b| (&a.manager, a.date).cmp(&(&b.manager, b.date)));
+        last_of_each(&mut hours, |a, b| (&a.manager, a.hour).cmp(&(&b.manager, b.hour)));
+        (days, hours)
     }
 
     fn collect(&mut self, m: &mut Manager) {
@@ -77,6 +81,17 @@ impl Rollups {
             self.hours.push(sum);
         }
     }
+}
+
+fn last_of_each<T>(rows: &mut Vec<T>, order: impl Fn(&T, &T) -> Ordering) {
+    rows.sort_by(&order);
+    rows.dedup_by(|later, earlier| {
+        let same = order(later, earlier).is_eq();
+        if same {
+            std::mem::swap(later, earlier);
+        }
+        same
+    });
 }
 
 fn of_day(manager: &str, day: &Day) -> ManagerDay {

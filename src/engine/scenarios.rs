@@ -462,6 +462,22 @@ fn one_answer_beyond_the_firms_limit_is_an_alert_by_itself() {
 }
 
 #[test]
+fn a_day_is_rolled_up_once_though_it_changed_after_an_older_one_went() {
+    let mut told = Told::new(&["anna"]);
+    let mut login = |day: i64, hour: i64| told.event("anna", &day_time(day, hour), Action::Login, |_| ());
+    login(0, 10);
+    login(3, 10);
+    // The first day is forgotten here, and what is known of both is taken over.
+    login(4, 10);
+    login(5, 10);
+    login(3, 11);
+    let (days, hours) = told.tenant.take_rollups();
+    let n_events: Vec<u64> = days.iter().map(|d| d.events).collect();
+    assert_eq!(n_events, [1, 2, 1, 1], "{days:?}");
+    assert_eq!(hours.iter().map(|h| h.events).collect::<Vec<_>>(), [1; 5]);
+}
+
+#[test]
 fn invented_accounts_are_bounded_and_forgotten() {
     let mut told = Told::new(&["anna"]);
     told.tenant.terms.ghosts = 10;
