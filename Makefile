@@ -8,7 +8,7 @@ RELEASE := target/release/filin
 DEBUG := target/debug/filin
 ARGS ?=
 
-.PHONY: run build test check fmt clippy doc deny parts test-clients test-api test-ui bench bench-detection chaos help
+.PHONY: run build test check fmt clippy doc deny parts test-clients test-api test-ui bench bench-detection chaos simulate help
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -41,8 +41,9 @@ parts: $(DEBUG) ## Fetch the real parts that the tests need
 	@$(DEBUG) embedded fetch
 	@scripts/parts kafka promtool prometheus alertmanager
 
+# The build of the tests: tokio has a clock for simulations in it, and is not to be built twice.
 $(DEBUG): FORCE
-	$(CARGO) build --locked
+	$(CARGO) test --locked --no-run
 
 FORCE:
 
@@ -68,3 +69,7 @@ SEED ?= 1
 MINUTES ?= 10
 chaos: parts ## Faults against real brokers, ClickHouse and instances: SEED= MINUTES= ARGS=
 	$(CARGO) bench --locked --profile dev --features chaos --bench chaos -- --seed $(SEED) --minutes $(MINUTES) $(ARGS)
+
+SEEDS ?= 10000
+simulate: ## Scoring under faults in memory: SEEDS= runs from SEED= on; SEED=17 SEEDS=1 repeats one and says what happens
+	FILIN_SIM_SEED=$(SEED) FILIN_SIM_SEEDS=$(SEEDS) $(CARGO) test --locked --lib score::sim::nothing -- --nocapture

@@ -63,6 +63,8 @@ pub use effect::{AlertVersion, Contribution, Effect, Lateness, ManagerDay, Manag
 pub use record::{ControlPolicy, LOG_VERSION, LogLine, Mute, Policy, Record, Tick, Verdict, VerdictKind};
 pub use rule::Rule;
 pub use tenant::Tenant;
+#[cfg(test)]
+pub(crate) use terms::GHOSTS_IN_TESTS;
 pub use trace::Trace;
 
 /// The version of the engine, part of every alert and checkpoint.

@@ -66,6 +66,22 @@ pub(super) struct Terms {
 
 const GHOSTS: usize = 100_000;
 
+#[cfg(test)]
+thread_local! {
+    /// As many of them as a test of this thread wants, so that some are forgotten.
+    pub(crate) static GHOSTS_IN_TESTS: std::cell::Cell<usize> = const { std::cell::Cell::new(GHOSTS) };
+}
+
+#[cfg(not(test))]
+const fn ghosts() -> usize {
+    GHOSTS
+}
+
+#[cfg(test)]
+fn ghosts() -> usize {
+    GHOSTS_IN_TESTS.get()
+}
+
 /// From which sizes on an alert is at least so severe; the top one is an alert by itself.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Floors {
@@ -202,7 +218,7 @@ impl Terms {
                 service_account: policy.enabled("service_account"),
                 watcher: policy.enabled("watcher"),
             },
-            ghosts: GHOSTS,
+            ghosts: ghosts(),
         }
     }
 }

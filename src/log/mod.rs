@@ -8,6 +8,8 @@ pub mod kafka;
 #[cfg(feature = "kafka")]
 pub mod kafka_lines;
 pub mod local;
+#[cfg(test)]
+pub(crate) mod memory;
 
 use tokio::sync::oneshot;
 
@@ -73,6 +75,9 @@ pub enum Appender {
     /// Topic `filin.log`.
     #[cfg(feature = "kafka")]
     Kafka(kafka::Appender),
+    /// Of a simulation.
+    #[cfg(test)]
+    Memory(memory::Appender),
 }
 
 /// Reads the log.
@@ -82,6 +87,9 @@ pub enum Reader {
     /// Topic `filin.log`.
     #[cfg(feature = "kafka")]
     Kafka(kafka::Reader),
+    /// Of a simulation.
+    #[cfg(test)]
+    Memory(memory::Reader),
 }
 
 impl Appender {
@@ -94,6 +102,8 @@ impl Appender {
             Self::Local(a) => a.append(entries).await,
             #[cfg(feature = "kafka")]
             Self::Kafka(a) => a.append(entries).await,
+            #[cfg(test)]
+            Self::Memory(a) => a.send(entries).map_err(|_| Error::Stop("the simulation ended".to_owned())),
         }
     }
 }
@@ -108,6 +118,8 @@ impl Reader {
             Self::Local(r) => r.next().await,
             #[cfg(feature = "kafka")]
             Self::Kafka(r) => r.next().await,
+            #[cfg(test)]
+            Self::Memory(r) => r.next().await,
         }
     }
 
@@ -117,6 +129,11 @@ impl Reader {
             Self::Local(r) => r.resume(partition, after),
             #[cfg(feature = "kafka")]
             Self::Kafka(r) => r.resume(partition, after).await,
+            #[cfg(test)]
+            Self::Memory(r) => {
+                r.order(memory::Order::Resume(partition, after));
+                Ok(())
+            }
         }
     }
 
@@ -126,6 +143,11 @@ impl Reader {
             Self::Local(_) => Ok(()),
             #[cfg(feature = "kafka")]
             Self::Kafka(r) => r.commit(partition, offset).await,
+            #[cfg(test)]
+            Self::Memory(r) => {
+                r.order(memory::Order::Commit(partition, offset));
+                Ok(())
+            }
         }
     }
 }

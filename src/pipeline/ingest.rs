@@ -116,6 +116,14 @@ impl Ingestor {
         Ok(Self(Arc::new(inner)))
     }
 
+    /// One that appends and knows nothing, for a simulation.
+    #[cfg(test)]
+    pub(super) fn simulated(appender: Appender, partitions: u32, metrics: Metrics) -> Self {
+        let (client, alias, introducing) = (clickhouse::Client::default(), Alias::new([0; 32]), tokio::sync::Mutex::default());
+        let (policies, tenants) = (RwLock::default(), RwLock::default());
+        Self(Arc::new(Inner { appender, partitions, client, alias, metrics, policies, tenants, introducing }))
+    }
+
     /// Takes rows of reference data: users go into the log, all are kept, look-ups see them from then on.
     /// Rows that are known already cost nothing.
     ///

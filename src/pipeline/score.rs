@@ -33,6 +33,9 @@ use crate::{
     },
 };
 
+#[cfg(test)]
+mod sim;
+
 /// How long an event must be recognised as a repeat.
 const KEEP_MS: i64 = 3 * DAY_MS;
 /// So many records are applied between two awaits.
