@@ -9,7 +9,11 @@ use rdkafka::{
 };
 
 use super::{Error, Read};
-use crate::ops::{config::Kafka, kafka::properties};
+use crate::ops::{
+    clock::Stopwatch,
+    config::Kafka,
+    kafka::{is_final, properties},
+};
 
 /// How long a broker may take to answer.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -65,13 +69,16 @@ fn read(
         consumer.assign(&list).map_err(away)?;
     }
     let mut lines = Vec::new();
-    let mut next = from;
+    let (mut next, mut heard) = (from, Stopwatch::start());
     while next < high && lines.len() < limit {
-        let message = match consumer.poll(PATIENCE) {
+        let message = match consumer.poll(PATIENCE.saturating_sub(heard.elapsed())) {
             None => return Err(Error::Away(format!("partition {partition} of {topic} gives nothing at offset {next}"))),
-            Some(message) => message.map_err(away)?,
+            Some(Ok(message)) => message,
+            // Connections that broke are made again behind our back; what stays wrong stays wrong until the end of our patience.
+            Some(Err(e)) if heard.elapsed() < PATIENCE && !e.rdkafka_error_code().is_some_and(is_final) => continue,
+            Some(Err(e)) => return Err(away(e)),
         };
-        next = message.offset() + 1;
+        (next, heard) = (message.offset() + 1, Stopwatch::start());
         let offset = u64::try_from(message.offset()).unwrap_or_default();
         lines.push(Read { offset, line: message.payload().unwrap_or_default().to_vec() });
     }

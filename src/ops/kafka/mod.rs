@@ -77,7 +77,7 @@ fn code(error: &KafkaError) -> Option<RDKafkaErrorCode> {
 }
 
 /// Whether it takes a person to make it work.
-fn is_final(code: RDKafkaErrorCode) -> bool {
+pub(crate) fn is_final(code: RDKafkaErrorCode) -> bool {
     use RDKafkaErrorCode as E;
     matches!(
         code,
