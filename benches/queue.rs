@@ -79,6 +79,8 @@ fn main() -> Result<()> {
     ask("INSERT INTO filin.alert_actions (tenant, alert_id, revision, action_id, at, actor, actor_role, action, verdict) \
          SELECT DISTINCT tenant, alert_id, 1, alert_id, now64(3), 'vera', 'analyst', 'close', 'benign_expected' FROM filin.alerts \
          WHERE cityHash64(alert_id) % 10 = 0")?;
+    ask("INSERT INTO filin.alert_priorities (tenant, alert_id, version, priority, model, at) \
+         SELECT tenant, alert_id, max(version), cityHash64(alert_id) % 1000 / 10, 'm', now64(3) FROM filin.alerts GROUP BY tenant, alert_id")?;
     let [alerts, versions, bytes] = [
         "SELECT uniqExact(alert_id) FROM filin.alerts",
         "SELECT count() FROM filin.alerts FINAL",
@@ -100,6 +102,7 @@ fn main() -> Result<()> {
         ("the newest 50 (/v1/alerts)", "/v1/alerts?limit=50".to_owned()),
         ("50 after 50, from the newest on", "/v1/alerts?limit=50&page=on".to_owned()),
         ("50 after 50, the most surprising first", "/v1/alerts?limit=50&sort=score&page=on".to_owned()),
+        ("50 after 50, as answers taught", "/v1/alerts?limit=50&sort=priority&page=on".to_owned()),
         ("50 after 50, open and high", "/v1/alerts?limit=50&state=open&severity=high&page=on".to_owned()),
         ("one manager's", format!("/v1/alerts?manager={someone}")),
         ("the page of an analyst (/)", "/?lang=en".to_owned()),

@@ -27,6 +27,8 @@ pub struct Alert {
     /// What people did about the alert comes to this.
     #[serde(flatten)]
     pub standing: Standing,
+    /// Its place in the queue as answers taught it, on the scale of the score; the score where they taught nothing.
+    pub priority: f64,
     /// The version.
     #[serde(flatten)]
     pub version: AlertVersion,
@@ -80,6 +82,8 @@ pub struct Counts {
     pub managers: u64,
     /// Alerts by severity.
     pub alerts: Vec<(String, u64)>,
+    /// Answers taught an order that is in force.
+    pub learned: bool,
 }
 
 const DEFAULT_LIMIT: u32 = 100;

@@ -134,7 +134,7 @@ impl Reading<'_> {
         let alerts = self.reader.alerts(self.scope().await?, filter).await?;
         self.saw(tenant.as_deref(), Seen::Alerts(manager), alerts.len());
         let is_full = u32::try_from(alerts.len()).is_ok_and(|n| n == most);
-        let next = alerts.last().filter(|_| is_full).map(|last| Place::of(sort, &last.version));
+        let next = alerts.last().filter(|_| is_full).map(|last| Place::of(sort, &last.version, last.priority));
         Ok(AlertPage { alerts, next })
     }
 

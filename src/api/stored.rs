@@ -1,6 +1,9 @@
 //! [`Reader`] over ClickHouse.
 
-use std::collections::BTreeSet;
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use clickhouse::Row;
 use futures_util::future::{BoxFuture, FutureExt};
@@ -18,7 +21,8 @@ use crate::{
         Error,
         actions::{self, ActionRow, Standing},
         events::{self, EventFilter, Found},
-        query::{self, Filter, Scope},
+        priorities,
+        query::{self, Filter, Place, Scope, Sort},
         reference,
         rows::AlertRow,
     },
@@ -47,11 +51,13 @@ struct ManagerRow {
     alerts: u64,
 }
 
-/// Rows, with what these actions make of their alerts.
-fn with_standing(rows: Vec<AlertRow>, done: &[ActionRow]) -> Result<Vec<Alert>, Error> {
+/// Rows, with what these actions make of their alerts, and their places. A place that was given to another version is none.
+fn with_standing(rows: Vec<AlertRow>, done: &[ActionRow], places: &BTreeMap<String, (u32, f64)>) -> Result<Vec<Alert>, Error> {
     let alert = |row: AlertRow| {
         let standing = Standing::of(done.iter().filter(|a| a.alert_id == row.alert_id));
-        Ok(Alert { manager_alias: row.manager_alias.clone(), standing, version: row.into_version()? })
+        let given = places.get(&row.alert_id).filter(|(version, _)| *version == row.version);
+        let priority = given.map_or(row.score, |(_, priority)| *priority);
+        Ok(Alert { manager_alias: row.manager_alias.clone(), standing, priority, version: row.into_version()? })
     };
     rows.into_iter().map(alert).collect()
 }
@@ -60,9 +66,16 @@ impl Reader for Stored {
     fn alerts<'a>(&'a self, scope: &'a Scope, filter: Filter) -> BoxFuture<'a, Result<Vec<Alert>, Error>> {
         async move {
             // Each is there once, in its latest version.
+            let sort = filter.sort;
             let rows = query::alerts(&self.0, scope, &filter).await?;
             let ids: Vec<String> = rows.iter().map(|row| row.alert_id.clone()).collect();
-            with_standing(rows, &actions::of(&self.0, &ids).await?)
+            let (done, places) = tokio::try_join!(actions::of(&self.0, &ids), priorities::of(&self.0, &ids))?;
+            let mut alerts = with_standing(rows, &done, &places)?;
+            if sort == Sort::Priority {
+                let place = |a: &Alert| Place::of(sort, &a.version, a.priority);
+                alerts.sort_by_cached_key(|a| (Reverse(place(a).key), a.version.alert_id.clone()));
+            }
+            Ok(alerts)
         }
         .boxed()
     }
@@ -71,9 +84,10 @@ impl Reader for Stored {
         async move {
             let ids = [alert_id];
             // Both at once, so that time does not tell one that is out of scope from one that is not there.
-            let (rows, actions) = tokio::try_join!(query::versions(&self.0, scope, &ids[0]), actions::of(&self.0, &ids))?;
+            let all = tokio::try_join!(query::versions(&self.0, scope, &ids[0]), actions::of(&self.0, &ids), priorities::of(&self.0, &ids));
+            let (rows, actions, places) = all?;
             let actions = if rows.is_empty() { Vec::new() } else { actions };
-            Ok(Story { versions: with_standing(rows, &actions)?, actions })
+            Ok(Story { versions: with_standing(rows, &actions, &places)?, actions })
         }
         .boxed()
     }
@@ -120,7 +134,8 @@ impl Reader for Stored {
                 "SELECT now, count() FROM (SELECT argMax(toString(severity), version) AS now FROM alerts WHERE {within} \
                  GROUP BY tenant, manager, alert_id) GROUP BY now ORDER BY now"
             );
-            Ok(Counts { events, managers, alerts: scope.bind(self.0.query(&alerts)).fetch_all::<(String, u64)>().await? })
+            let alerts = scope.bind(self.0.query(&alerts)).fetch_all::<(String, u64)>().await?;
+            Ok(Counts { events, managers, alerts, learned: priorities::in_force(&self.0, scope.tenant.as_deref()).await? })
         }
         .boxed()
     }

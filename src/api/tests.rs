@@ -1,4 +1,12 @@
-use std::{collections::BTreeSet, io::Write, sync::Mutex, time::Duration};
+use std::{
+    collections::BTreeSet,
+    io::Write,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use axum::{body::Body, http::StatusCode};
 use bytes::Bytes;
@@ -118,6 +126,8 @@ impl Act for Lazy {
 struct Shelf {
     asked: Mutex<Vec<Filter>>,
     searched: Mutex<Vec<EventFilter>>,
+    /// Answers taught an order.
+    learned: AtomicBool,
 }
 
 pub(crate) fn alert(version: u32) -> Alert {
@@ -161,7 +171,7 @@ pub(crate) fn alert(version: u32) -> Alert {
         prior: "none".to_owned(),
         engine: "0.1.0".to_owned(),
     };
-    Alert { manager_alias: "MFRGGZDFMY".to_owned(), standing: Standing { revision: 1, ..Standing::default() }, version }
+    Alert { manager_alias: "MFRGGZDFMY".to_owned(), standing: Standing { revision: 1, ..Standing::default() }, priority: 41.5, version }
 }
 
 /// The shelf's alert is in scope.
@@ -229,7 +239,10 @@ impl Reader for Shelf {
     }
 
     fn counts<'a>(&'a self, _: &'a Scope) -> BoxFuture<'a, Result<Counts, store::Error>> {
-        async { Ok(Counts { events: 40, managers: 1, alerts: vec![("high".to_owned(), 1)] }) }.boxed()
+        async {
+            Ok(Counts { events: 40, managers: 1, alerts: vec![("high".to_owned(), 1)], learned: self.learned.load(Ordering::Relaxed) })
+        }
+        .boxed()
     }
 
     /// Anna is under Vera only.
@@ -343,6 +356,10 @@ impl Answer {
 }
 
 impl Bench {
+    pub(crate) fn teach(&self) {
+        self.shelf.learned.store(true, Ordering::Relaxed);
+    }
+
     pub(crate) async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Answer {
         let mut request = Request::builder().method(method).uri(path);
         if !headers.iter().any(|(name, _)| *name == "host") {

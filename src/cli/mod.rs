@@ -22,6 +22,7 @@ mod normalise;
 mod notify;
 mod place;
 mod push;
+mod ranker;
 mod replay;
 mod run;
 mod simulate;
@@ -79,6 +80,8 @@ enum Command {
     Verdict(verdict::Args),
     /// Write a week of each supervisor's people: what they asked for and whom they called
     Digest(digest::Args),
+    /// Say what answers taught about the order of alerts, and what could be muted
+    Ranker(ranker::Args),
     /// Make a token for somebody who may read alerts
     Token(token::Args),
     /// Say how people are reached: a configuration of Alertmanager with routes and templates
@@ -119,6 +122,7 @@ pub fn main() -> ExitCode {
         Command::Mute(args) => mute::run(args),
         Command::Verdict(args) => verdict::run(args),
         Command::Digest(args) => digest::run(args),
+        Command::Ranker(args) => ranker::run(args),
         Command::Token(args) => token::run(args),
         Command::Notify(args) => notify::run(args),
         Command::Check(args) => check::run(args),

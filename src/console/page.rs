@@ -192,7 +192,11 @@ impl Page {
                     }
                 }
                 nav.filter aria-label=(t("Order", "Порядок")) {
-                    @for (sort, name) in [(Sort::Time, t("newest first", "сначала новые")), (Sort::Score, t("most surprising first", "сначала самые необычные"))] {
+                    @let learned = self.stored.as_ref().is_some_and(|(_, counts)| counts.learned);
+                    @for (sort, name) in [
+                        (Sort::Time, t("newest first", "сначала новые")), (Sort::Score, t("most surprising first", "сначала самые необычные")),
+                        (Sort::Priority, t("as your answers taught", "как научили ваши ответы")),
+                    ].into_iter().filter(|(sort, _)| learned || *sort != Sort::Priority) {
                         a href=(self.sorted(sort)) aria-current=[(self.asked.sort.unwrap_or_default() == sort).then_some("true")] { (name) }
                     }
                 }

@@ -56,6 +56,15 @@ async fn says_what_is_missing_before_it_is_ready() {
 }
 
 #[tokio::test]
+async fn the_order_that_answers_taught_shows_where_there_is_one() {
+    let bench = loopback();
+    let link = "href=\"/?sort=priority\"";
+    assert!(!page(&bench, "/", "en").await.contains(link));
+    bench.teach();
+    assert!(page(&bench, "/", "en").await.contains(link) && page(&bench, "/", "ru").await.contains("как научили ваши ответы"));
+}
+
+#[tokio::test]
 async fn hostile_filters_are_only_text() {
     let html = page(&loopback(), "/?manager=%22%3E%3Cscript%3Ealert(1)%3C/script%3E&tenant=%27", "en").await;
     assert!(!html.contains("<script>alert"), "{html}");

@@ -7,6 +7,7 @@ mod evaluate;
 pub mod groups;
 mod label;
 mod prior;
+pub mod rank;
 
 pub use evaluate::{
     By, Calibrated, Calibration, Day, Days, Evaluation, Fairness, Gone, Group, Input, Level, Matched, Middle, Missed, Point, Promise,

@@ -135,6 +135,8 @@ pub struct Metrics {
     canary_hit: GaugeVec,
     canary_failed: IntGaugeVec,
     notified: IntCounterVec,
+    ranker_in_force: IntGaugeVec,
+    ranker_verdicts: IntGaugeVec,
     notify_due: IntGaugeVec,
     notify_oldest: GaugeVec,
 }
@@ -194,6 +196,13 @@ impl Metrics {
                 "Notifications of alert versions by receiver and what became of them.",
                 &["receiver", "outcome"],
             ),
+            ranker_in_force: gauges(
+                r,
+                "filin_ranker_in_force",
+                "1 while what a tenant's answers taught gives the order of its queue.",
+                &["tenant"],
+            ),
+            ranker_verdicts: gauges(r, "filin_ranker_verdicts", "Answers of a tenant that say something of that order.", &["tenant"]),
             notify_due: gauges(r, "filin_notify_due_versions", "Alert versions that a receiver has not taken yet.", &["receiver"]),
             notify_oldest: register(
                 r,
@@ -364,6 +373,19 @@ impl Metrics {
     pub fn notify_waiting(&self, receiver: Receiver, versions: u64, oldest: Option<Timestamp>) {
         self.notify_due.with_label_values(&[receiver.as_str()]).set(i64::try_from(versions).unwrap_or(i64::MAX));
         self.notify_oldest.with_label_values(&[receiver.as_str()]).set(oldest.map_or(0.0, seconds));
+    }
+
+    /// What a tenant's answers came to.
+    pub fn ranked(&self, tenant: &str, verdicts: usize, in_force: bool) {
+        self.ranker_verdicts.with_label_values(&[tenant]).set(i64::try_from(verdicts).unwrap_or(i64::MAX));
+        self.ranker_in_force.with_label_values(&[tenant]).set(in_force.into());
+    }
+
+    /// Another instance learns from a tenant's answers.
+    pub fn unranked(&self, tenant: &str) {
+        // Never said here: nothing to take back.
+        self.ranker_verdicts.remove_label_values(&[tenant]).ok();
+        self.ranker_in_force.remove_label_values(&[tenant]).ok();
     }
 
     /// Whether requests are answered.

@@ -12,6 +12,7 @@ pub mod intake;
 pub mod letters;
 pub mod notify;
 pub mod orders;
+pub mod rank;
 pub mod replay;
 pub mod score;
 pub mod service;

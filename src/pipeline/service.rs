@@ -13,6 +13,7 @@ use super::{
     letters::Letters,
     notify as tell,
     orders::{self, Orders, Reread},
+    rank,
     score::{self, Cadence, Scorer},
     survey,
     witness::Watch,
@@ -139,7 +140,7 @@ pub async fn run(
     let scorer = Scorer::new(client.clone(), alias.clone(), log_id, cadence(&config), metrics.clone(), ingestor.clone());
     let scorer = scorer.telling(notify::named(&config.alerts), config.alerts.notify_max_age);
     let (mut progress, canaries, surveyed, told) = (scorer.progress(), scorer.progress(), scorer.progress(), scorer.progress());
-    let unanswered = scorer.progress();
+    let (unanswered, taught) = (scorer.progress(), scorer.progress());
     let mut scorer = has(Role::Score).then(|| tokio::spawn(scorer.run(reader, scoring.clone())));
     let intake = Arc::new(Intake::new(ingestor.clone(), Now::Clock));
     let orders = Orders::new(ingestor.clone(), reread);
@@ -201,6 +202,11 @@ pub async fn run(
                     Ok(())
                 }));
             }
+            let task = rank::run(client.clone(), metrics.clone(), taught, feeding.clone());
+            tasks.push(tokio::spawn(async move {
+                task.await;
+                Ok(())
+            }));
             let task = survey::run(client.clone(), policies, alias, surveyed, feeding.clone());
             tasks.push(tokio::spawn(async move {
                 task.await;

@@ -13,6 +13,7 @@ const MIGRATIONS: &[(u32, &str)] = &[
     (7, include_str!("../../schemas/clickhouse/0007_actions.sql")),
     (8, include_str!("../../schemas/clickhouse/0008_notifications.sql")),
     (9, include_str!("../../schemas/clickhouse/0009_checkpoint_base.sql")),
+    (10, include_str!("../../schemas/clickhouse/0010_priorities.sql")),
 ];
 
 /// Days that events and what was found in them are kept.

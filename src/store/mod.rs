@@ -11,6 +11,7 @@ pub mod events;
 pub mod keep;
 pub mod migrate;
 pub mod notifications;
+pub mod priorities;
 pub mod query;
 pub mod reference;
 pub mod rows;

@@ -67,24 +67,31 @@ words! {
         Time = "time",
         /// The most surprising first.
         Score = "score",
+        /// In the order that answers taught: by score where they taught none.
+        Priority = "priority",
     }
 }
+
+/// More millibits than there are: a tenth of the priority weighs more than all of them.
+const TENTH: i64 = 100_000_000_000_000;
 
 /// Where a page ends, and the next one begins behind it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// What it is sorted by: milliseconds since 1970, or millibits.
+    /// What it is sorted by: milliseconds since 1970, millibits, or tenths of the priority with the millibits behind them.
     pub key: i64,
     /// The alert or event.
     pub id: String,
 }
 
 impl Place {
-    /// The place of an alert.
-    pub fn of(sort: Sort, alert: &AlertVersion) -> Self {
+    /// The place of an alert of this priority.
+    pub fn of(sort: Sort, alert: &AlertVersion, priority: f64) -> Self {
         let key = match sort {
             Sort::Time => alert.time.millis(),
             Sort::Score => i64::try_from(alert.bits).unwrap_or(i64::MAX),
+            #[expect(clippy::cast_possible_truncation, reason = "0 to 1000")]
+            Sort::Priority => (priority * 10.0).round() as i64 * TENTH + i64::try_from(alert.bits).map_or(TENTH - 1, |b| b.min(TENTH - 1)),
         };
         Self { key, id: alert.alert_id.clone() }
     }
@@ -153,6 +160,16 @@ pub async fn alerts(client: &clickhouse::Client, scope: &Scope, filter: &Filter)
     let (key, whole) = match filter.sort {
         Sort::Time => ("time_now", "time"),
         Sort::Score => ("toInt64(bits_now)", "bits"),
+        Sort::Priority => ("priority_now", "bits"),
+    };
+    // A place that was given to another version is none.
+    let (ranked, join) = match filter.sort {
+        Sort::Priority => (
+            ", score, given_to, priority",
+            " AS a LEFT JOIN (SELECT alert_id, version AS given_to, priority FROM alert_priorities FINAL WHERE version > 0) AS p \
+             ON a.alert_id = p.alert_id",
+        ),
+        Sort::Time | Sort::Score => ("", ""),
     };
     let behind = format!("({key} < ? OR ({key} = ? AND alert_id > ?))");
     if filter.after.is_some() {
@@ -161,13 +178,18 @@ pub async fn alerts(client: &clickhouse::Client, scope: &Scope, filter: &Filter)
     let sql = format!(
         "SELECT ?fields FROM alerts FINAL WHERE (tenant, manager, alert_id, version) IN (\
             SELECT tenant, manager, alert_id, max(version) FROM (\
-                SELECT tenant, manager, alert_id, version, time, severity, bits FROM alerts WHERE {}\
+                SELECT tenant, manager, alert_id, version, time, severity, bits{ranked} FROM alerts{join} WHERE {}\
             ) GROUP BY tenant, manager, alert_id HAVING {} ORDER BY {key} DESC, alert_id LIMIT ?\
         ) ORDER BY {whole} DESC, alert_id",
         rows.join(" AND "),
         latest.join(" AND ")
     );
     let sql = sql
+        .replace(
+            "priority_now",
+            "(toInt64(round(if(any(given_to) = max(version), any(priority), argMax(score, version)) * 10)) * 100000000000000 \
+             + toInt64(least(bits_now, 99999999999999)))",
+        )
         .replace("time_now", "toUnixTimestamp64Milli(argMax(time, version))")
         .replace("severity_now", "argMax(severity, version)")
         .replace("bits_now", "argMax(bits, version)");

@@ -16,6 +16,7 @@ mod layers;
 mod notify;
 mod orders;
 mod pipeline;
+mod ranker;
 mod readme;
 mod reference;
 mod schemas;
