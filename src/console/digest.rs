@@ -9,7 +9,6 @@ use super::{
     words::{Lang, minute},
 };
 use crate::{
-    event::Timestamp,
     notify,
     store::digest::{Amounts, Digest, Person, Told},
 };
@@ -58,7 +57,7 @@ pub fn page(frame: &Frame, digest: &Digest) -> String {
                 main {
                     p { (summary(lang, digest, looked_at.len(), usual.len())) }
                     @if !digest.unanswered.is_empty() {
-                        section { h2 { (t("Waiting for an answer", "Ждут ответа")) } (alerts(frame, &digest.unanswered)) }
+                        section { h2 { (t("Waiting for an answer", "Ждут ответа")) } (alerts(frame, &digest.unanswered, true)) }
                     }
                     @if !looked_at.is_empty() {
                         section {
@@ -159,17 +158,20 @@ fn whole(frame: &Frame, person: &Person) -> Markup {
                     }
                 }
             } }
-            (alerts(frame, &person.alerts))
+            (alerts(frame, &person.alerts, false))
         }
     }
 }
 
-fn alerts(frame: &Frame, told: &[Told]) -> Markup {
+/// `named`: each says whom it is about.
+fn alerts(frame: &Frame, told: &[Told], named: bool) -> Markup {
     let lang = frame.lang();
-    html! { @if !told.is_empty() { ul.reasons { @for Told { alert, standing } in told {
+    html! { @if !told.is_empty() { ul.reasons { @for Told { alert, manager_alias, standing } in told {
         @let (lead, _) = story(lang, alert);
         li {
-            (chip(lang, alert.severity)) " " (minute(Timestamp::from_millis(alert.time.millis()))) " — " (lead) " "
+            (chip(lang, alert.severity)) " " (minute(alert.time)) " — "
+            @if named { b { (alert.manager.as_ref().and_then(|id| frame.names.get(id)).unwrap_or(manager_alias)) } ": " }
+            (lead) " "
             (super::one::state_of(lang, standing)) " "
             a href=(notify::link(&frame.console, &alert.alert_id)) { (lang.pick("answer", "ответить")) }
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use rdkafka::{
     Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
+    error::KafkaError,
     message::Message,
 };
 
@@ -51,6 +52,20 @@ impl Lines {
     }
 }
 
+/// Where a partition begins and ends. librdkafka asks for both at once; of an answer that got lost it makes that the partition is empty,
+/// which would pass for a log whose head is gone. So that is believed only when it is said twice.
+fn ends(consumer: &BaseConsumer, topic: &str, partition: i32) -> Result<(i64, i64), KafkaError> {
+    let mut said = consumer.fetch_watermarks(topic, partition, PATIENCE)?;
+    while said.0 >= said.1 {
+        let again = consumer.fetch_watermarks(topic, partition, PATIENCE)?;
+        if again == said {
+            break;
+        }
+        said = again;
+    }
+    Ok(said)
+}
+
 fn read(
     consumer: &BaseConsumer,
     topic: &str,
@@ -59,11 +74,11 @@ fn read(
     limit: usize,
     at: Option<(u32, u64)>,
 ) -> Result<Vec<Read>, Error> {
-    let away = |e: rdkafka::error::KafkaError| Error::Away(e.to_string());
+    let away = |e: KafkaError| Error::Away(e.to_string());
     let number = i32::try_from(partition).map_err(|_| Error::Stop(format!("there is no partition {partition}")))?;
-    let (low, high) = consumer.fetch_watermarks(topic, number, PATIENCE).map_err(away)?;
+    let (low, high) = ends(consumer, topic, number).map_err(away)?;
     let from = after.map_or(low, |a| i64::try_from(a).unwrap_or(i64::MAX - 1) + 1).max(low);
-    if at.is_none_or(|at| Some(at) != after.map(|a| (partition, a))) {
+    if from < high && at.is_none_or(|at| Some(at) != after.map(|a| (partition, a))) {
         let mut list = TopicPartitionList::new();
         list.add_partition_offset(topic, number, Offset::Offset(from)).map_err(away)?;
         consumer.assign(&list).map_err(away)?;

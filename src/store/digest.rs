@@ -72,6 +72,8 @@ pub struct Stranger {
 /// An alert and how far it is.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Told {
+    /// The pseudonym of whom it is about.
+    pub manager_alias: String,
     /// Its latest version.
     #[serde(flatten)]
     pub alert: AlertVersion,
@@ -94,9 +96,10 @@ pub struct Person {
 }
 
 impl Person {
-    /// Whether nothing has to be looked at.
+    /// Whether nothing has to be looked at: no alert, and no more work without a reason than twice as much as usual.
     pub fn is_usual(&self) -> bool {
-        self.alerts.is_empty() && self.strangers.is_empty()
+        let usual = self.usual.as_ref().map_or(0.0, |u| u.unrelated);
+        self.alerts.is_empty() && (self.strangers.is_empty() || self.week.unrelated <= 2.0 * usual + 1.0)
     }
 }
 
@@ -164,7 +167,7 @@ async fn told(client: &clickhouse::Client, filter: &Filter) -> Result<Vec<Told>,
     let done = actions::of(client, &ids).await?;
     let one = |row: AlertRow| {
         let standing = Standing::of(done.iter().filter(|a| a.alert_id == row.alert_id));
-        Ok(Told { alert: row.into_version()?, standing })
+        Ok(Told { manager_alias: row.manager_alias.clone(), alert: row.into_version()?, standing })
     };
     rows.into_iter().map(one).collect()
 }
@@ -288,6 +291,9 @@ mod tests {
         let anna = digest.people[1].usual.as_ref().expect("four weeks");
         assert_eq!((anna.days, anna.records_out, anna.unrelated), (5, 11, 0.5), "of four weeks");
         assert!(digest.people[1].is_usual() && !digest.people[0].is_usual() && digest.people[0].usual.is_none());
+        let mut boris = digest.people[0].clone();
+        boris.usual = Some(Amounts { unrelated: 0.5, ..amounts("boris", 5, 0) });
+        assert!(boris.is_usual(), "strangers belong to his week, and not more than twice as many");
         assert_eq!(week.people().into_iter().collect::<Vec<_>>(), ["anna", "boris", "gone", "vera"]);
     }
 }
