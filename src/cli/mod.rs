@@ -30,7 +30,7 @@ mod token;
 mod train;
 mod verdict;
 
-use std::process::ExitCode;
+use std::{io, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
@@ -131,6 +131,8 @@ pub fn main() -> ExitCode {
     };
     match done {
         Ok(code) => code,
+        // Whoever reads no further, as `head`, knows it.
+        Err(e) if e.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe) => ExitCode::FAILURE,
         Err(e) => {
             eprintln!("filin: {e:#}");
             if e.is::<Usage>() { ExitCode::from(USAGE) } else { ExitCode::FAILURE }

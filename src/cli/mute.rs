@@ -167,7 +167,7 @@ fn order(runtime: &tokio::runtime::Runtime, place: &Where, order: MuteOrder) -> 
     } else if done.mute.until <= done.mute.from {
         writeln!(out, "lifted {}", done.mute.id)?;
     } else {
-        writeln!(out, "{} is quiet until {}", done.mute.id, done.mute.until)?;
+        writeln!(out, "{} is quiet until {}; `filin mute list` shows it in a moment", done.mute.id, done.mute.until)?;
     }
     Ok(ExitCode::SUCCESS)
 }
