@@ -34,13 +34,30 @@ pub struct Alert {
     pub version: AlertVersion,
 }
 
-/// Some alerts, and where the next ones begin.
+/// Some of what was asked for, and where the next ones begin.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct AlertPage {
+pub struct Page<T> {
     /// In the order that was asked for.
-    pub alerts: Vec<Alert>,
+    pub found: Vec<T>,
     /// None: these are the last.
     pub next: Option<Place>,
+}
+
+impl<T> Page<T> {
+    /// What was found when at most so many were asked for: fewer are the last.
+    pub(super) fn of(found: Vec<T>, most: u32, place: impl Fn(&T) -> Place) -> Self {
+        let is_full = u32::try_from(found.len()).is_ok_and(|n| n == most);
+        Self { next: found.last().filter(|_| is_full).map(place), found }
+    }
+}
+
+/// A page as programs read it: what was found under its name, and `next`.
+pub(super) fn paged(name: &str, found: Value, next: Option<&Place>) -> Value {
+    let mut answer = json!({ name: found });
+    if let Some(next) = next {
+        answer["next"] = next.to_string().into();
+    }
+    answer
 }
 
 /// An alert from its opening on.
@@ -153,12 +170,8 @@ pub(super) async fn list(
         after: p.after.as_deref().map(place).transpose()?,
         limit: limit(p.limit)?,
     };
-    let AlertPage { alerts, next } = api.reader(&headers)?.alerts(filter).await?;
-    let mut answer = json!({ "alerts": alerts });
-    if let Some(next) = next {
-        answer["next"] = next.to_string().into();
-    }
-    Ok(Json(answer))
+    let Page { found, next } = api.reader(&headers)?.alerts(filter).await?;
+    Ok(Json(paged("alerts", json!(found), next.as_ref())))
 }
 
 pub(super) async fn one(State(api): State<Api>, headers: HeaderMap, Path(id): Path<String>) -> Result<Json<Value>, Error> {

@@ -12,12 +12,15 @@ use serde_json::{Value, json};
 
 use super::{
     Api,
-    alerts::{limit, params, place},
+    alerts::{Page, limit, paged, params, place},
     error::Error,
 };
 use crate::{
     event::{Action, DAY_MS, Timestamp},
-    store::events::{EventFilter, Found},
+    store::{
+        events::{EventFilter, Found},
+        query::Place,
+    },
 };
 
 /// Looked through where no time is given.
@@ -61,7 +64,6 @@ pub(super) async fn list(
     let narrow = p.manager.is_some() || p.client.is_some();
     let newest = p.until.unwrap_or_else(crate::ops::clock::now);
     let since = p.since.or_else(|| (!narrow).then(|| newest.plus(-USUAL_MS)));
-    let most = limit(p.limit)?;
     let filter = EventFilter {
         tenant: p.tenant,
         manager: p.manager,
@@ -71,12 +73,10 @@ pub(super) async fn list(
         until: p.until,
         ids: None,
         after: p.after.as_deref().map(place).transpose()?,
-        limit: most,
+        limit: limit(p.limit)?,
     };
-    let found = api.reader(&headers)?.events(filter).await?;
-    let is_full = u32::try_from(found.len()).is_ok_and(|n| n == most);
-    let next = found.last().filter(|_| is_full).map(|last| last.place().to_string());
-    given(&found, next, p.format.unwrap_or(Format::Json), "events")
+    let Page { found, next } = api.reader(&headers)?.events(filter).await?;
+    given(&found, next.as_ref(), p.format.unwrap_or(Format::Json), "events")
 }
 
 pub(super) async fn of_alert(
@@ -90,13 +90,9 @@ pub(super) async fn of_alert(
     given(&found, None, format, "alert")
 }
 
-fn given(found: &[Found], next: Option<String>, format: Format, name: &str) -> Result<Response, Error> {
+fn given(found: &[Found], next: Option<&Place>, format: Format, name: &str) -> Result<Response, Error> {
     if format == Format::Json {
-        let mut answer = json!({ "events": found.iter().map(shown).collect::<Vec<_>>() });
-        if let Some(next) = next {
-            answer["next"] = next.into();
-        }
-        return Ok(Json(answer).into_response());
+        return Ok(Json(paged("events", found.iter().map(shown).collect(), next)).into_response());
     }
     let table = table(found).map_err(|e| Error::Unavailable { code: "failed", message: format!("the table could not be written: {e}") })?;
     let file = format!("attachment; filename=\"{name}.csv\"");

@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::OnceCell;
 
 use super::{
-    alerts::{Alert, AlertPage, Counts, Manager, Story},
+    alerts::{Alert, Counts, Manager, Page, Story},
     error::Error,
     who::Who,
 };
@@ -129,13 +129,11 @@ impl Reading<'_> {
     }
 
     /// The first alerts behind a place, each in its latest version.
-    pub(crate) async fn alerts(&self, filter: Filter) -> Result<AlertPage, store::Error> {
+    pub(crate) async fn alerts(&self, filter: Filter) -> Result<Page<Alert>, store::Error> {
         let (tenant, manager, sort, most) = (filter.tenant.clone(), filter.manager.clone(), filter.sort, filter.limit);
         let alerts = self.reader.alerts(self.scope().await?, filter).await?;
         self.saw(tenant.as_deref(), Seen::Alerts(manager), alerts.len());
-        let is_full = u32::try_from(alerts.len()).is_ok_and(|n| n == most);
-        let next = alerts.last().filter(|_| is_full).map(|last| Place::of(sort, &last.version, last.priority));
-        Ok(AlertPage { alerts, next })
+        Ok(Page::of(alerts, most, |a| Place::of(sort, &a.version, a.priority)))
     }
 
     /// An alert; one that is out of scope is none.
@@ -149,11 +147,11 @@ impl Reading<'_> {
     }
 
     /// Events that somebody looks for.
-    pub(crate) async fn events(&self, filter: EventFilter) -> Result<Vec<Found>, store::Error> {
-        let (tenant, seen) = (filter.tenant.clone(), Seen::Events(filter.manager.clone(), filter.client.clone()));
+    pub(crate) async fn events(&self, filter: EventFilter) -> Result<Page<Found>, store::Error> {
+        let (tenant, seen, most) = (filter.tenant.clone(), Seen::Events(filter.manager.clone(), filter.client.clone()), filter.limit);
         let found = self.reader.events(self.scope().await?, filter).await?;
         self.saw(tenant.as_deref(), seen, found.len());
-        Ok(found)
+        Ok(Page::of(found, most, Found::place))
     }
 
     /// The events that an alert is based on, the newest first.

@@ -34,7 +34,7 @@ pub use access::Access;
 pub(crate) use actions::perform;
 pub use actions::{Act, Acted, ActionOrder, Undone};
 pub(crate) use alerts::at_least;
-pub use alerts::{Alert, AlertPage, Counts, Manager, Story};
+pub use alerts::{Alert, Counts, Manager, Page, Story};
 pub use body::Limits;
 pub use error::Error;
 pub(crate) use gate::Reading;

@@ -54,7 +54,7 @@ struct ManagerRow {
 /// Rows, with what these actions make of their alerts, and their places. A place that was given to another version is none.
 fn with_standing(rows: Vec<AlertRow>, done: &[ActionRow], places: &BTreeMap<String, (u32, f64)>) -> Result<Vec<Alert>, Error> {
     let alert = |row: AlertRow| {
-        let standing = Standing::of(done.iter().filter(|a| a.alert_id == row.alert_id));
+        let standing = Standing::among(done, &row.alert_id);
         let given = places.get(&row.alert_id).filter(|(version, _)| *version == row.version);
         let priority = given.map_or(row.score, |(_, priority)| *priority);
         Ok(Alert { manager_alias: row.manager_alias.clone(), standing, priority, version: row.into_version()? })

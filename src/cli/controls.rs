@@ -29,7 +29,8 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn said(words: Words, lang: Lang) -> &'static str {
+/// Words in a language.
+pub(super) fn said(words: Words, lang: Lang) -> &'static str {
     if lang == Lang::Ru { words.ru } else { words.en }
 }
 

@@ -10,16 +10,17 @@ use std::{
 
 use serde_json::json;
 
-use super::{Usage, dead_letters, explain::Lang, known};
+use super::{
+    Usage,
+    dead_letters::{Where, close, store},
+    explain::Lang,
+};
 use crate::{
     console::digest::{Frame, page},
     directory::Directory,
-    event::Date,
+    event::{Date, is_own},
     notify::who,
-    ops::{
-        clock,
-        config::{Config, Flags},
-    },
+    ops::{clock, config::Config},
     store::{
         digest::{Digest, Week, last_week},
         reference,
@@ -51,15 +52,8 @@ pub(super) struct Args {
     /// Language, where a supervisor's locale says none
     #[arg(long, value_enum, default_value_t = Lang::En)]
     lang: Lang,
-    /// Folder of the embedded instance
-    #[arg(long, value_name = "DIR", conflicts_with = "config")]
-    data: Option<PathBuf>,
-    /// Configuration
-    #[arg(long, value_name = "F")]
-    config: Option<PathBuf>,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    place: Where,
 }
 
 /// A page and whose it is.
@@ -76,20 +70,19 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
             Date(day.0 - day.weekday())
         }
     };
-    let flags = Flags { data: args.data.clone(), ..Flags::default() };
-    let config = known::config(args.config.as_deref(), &flags).map_err(|m| Usage(m.to_string()))?;
+    let config = args.place.config()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let made = runtime.block_on(async {
-        let (client, opened) = dead_letters::store(&config).await?;
+        let (client, opened) = store(&config).await?;
         let made = all(&client, &config, &args, from).await;
-        dead_letters::close(opened).await;
+        close(opened).await;
         made
     })?;
     if let (Some(id), true) = (&args.supervisor, made.is_empty()) {
         anyhow::bail!("nobody who was active in the week of {from} has {id:?} as their supervisor");
     }
     let mut out = io::stdout().lock();
-    if args.json {
+    if args.place.json {
         let shown = |m: &Made| json!({ "supervisor": m.frame.supervisor, "digest": m.digest });
         writeln!(out, "{}", serde_json::to_string_pretty(&made.iter().map(shown).collect::<Vec<_>>())?)?;
     } else if let Some(folder) = &args.out {
@@ -122,7 +115,7 @@ async fn all(client: &clickhouse::Client, config: &Config, args: &Args, from: Da
     let sql = "SELECT DISTINCT toString(tenant) AS t FROM manager_day ORDER BY t";
     let tenants = client.query(sql).fetch_all::<String>().await.map_err(crate::store::Error::from)?;
     let mut made = Vec::new();
-    for tenant in tenants.iter().filter(|t| !t.starts_with('_') && args.tenant.as_ref().is_none_or(|only| only == *t)) {
+    for tenant in tenants.iter().filter(|t| !is_own(t) && args.tenant.as_ref().is_none_or(|only| only == *t)) {
         let people = reference::people_of(client, tenant).await?;
         let week = Week::read(client, tenant, from).await?;
         for (supervisor, theirs) in by_supervisor(&people, week.people()) {

@@ -7,12 +7,9 @@ use std::{
     process::ExitCode,
 };
 
-use super::{Usage, known, lines, replay};
+use super::{Usage, controls::said, known, lines, replay};
 use crate::{
-    engine::{
-        AlertVersion, Severity, Text,
-        control::{self, Words},
-    },
+    engine::{AlertVersion, Severity, Text, bits_text, control},
     ops::config::{Config, Flags},
     pipeline::service,
     store::{self, query, rows::AlertRow},
@@ -131,7 +128,7 @@ fn print(out: &mut impl Write, found: &Found, lang: Lang, colour: bool) -> io::R
     let paint = |code: &str, text: &str| if colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() };
     let head = |text: &str| paint("1", text);
     let severity = paint(hue(a.severity), &a.severity.as_str().to_uppercase());
-    let title = control::get(&a.kind).map_or(a.kind.as_str(), |c| if lang == Lang::Ru { c.title.ru } else { c.title.en });
+    let title = control::get(&a.kind).map_or(a.kind.as_str(), |c| said(c.title, lang));
     writeln!(out, "{severity}  {}\n\n{}\n", head(title), spoken(&a.summary, lang))?;
     let mut who = a.subject.id.clone();
     if let Some(alias) = &found.alias {
@@ -145,7 +142,7 @@ fn print(out: &mut impl Write, found: &Found, lang: Lang, colour: bool) -> io::R
     writeln!(out, "{:9} {}, version {}", "alert", a.alert_id, a.version)?;
     writeln!(out, "{:9} {who}", a.subject.kind.as_str())?;
     writeln!(out, "{:9} opened {}, last grew {}", "time", a.opened_at, a.time)?;
-    writeln!(out, "{:9} {:.1} of 100, {} bits", "score", a.score, bits(a.bits))?;
+    writeln!(out, "{:9} {:.1} of 100, {} bits", "score", a.score, bits_text(a.bits))?;
     writeln!(out, "{:9} {}", "controls", a.controls.join(", "))?;
     if !a.mitre.is_empty() {
         writeln!(out, "{:9} {}", "ATT&CK", a.mitre.join(", "))?;
@@ -165,7 +162,7 @@ fn print(out: &mut impl Write, found: &Found, lang: Lang, colour: bool) -> io::R
     for c in &a.contributions {
         let cells = usize::try_from((c.bits.saturating_mul(BAR as u64)).div_ceil(most)).unwrap_or_default();
         let bar = format!("{}{}", "█".repeat(cells), " ".repeat(BAR.saturating_sub(cells)));
-        writeln!(out, "  {:family$}  {:detector$}  {}  {:>8} bits", c.family, c.detector, paint("36", &bar), bits(c.bits))?;
+        writeln!(out, "  {:family$}  {:detector$}  {}  {:>8} bits", c.family, c.detector, paint("36", &bar), bits_text(c.bits))?;
         if let Some(sentence) = &c.sentence {
             writeln!(out, "  {:family$}  {}", "", spoken(sentence, lang))?;
         }
@@ -173,7 +170,7 @@ fn print(out: &mut impl Write, found: &Found, lang: Lang, colour: bool) -> io::R
     writeln!(out, "\n{}", head("Versions"))?;
     for v in &found.versions {
         let told = if v.notify { "  told" } else { "" };
-        writeln!(out, "  {:>3}  {}  {:8}  {:>8} bits  {}{told}", v.version, v.time, v.severity.as_str(), bits(v.bits), v.kind)?;
+        writeln!(out, "  {:>3}  {}  {:8}  {:>8} bits  {}{told}", v.version, v.time, v.severity.as_str(), bits_text(v.bits), v.kind)?;
     }
     let plural = |n: u64, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
     let day = [plural(a.events_total, "event"), plural(a.records, "record"), plural(a.clients, "client")];
@@ -184,12 +181,10 @@ fn print(out: &mut impl Write, found: &Found, lang: Lang, colour: bool) -> io::R
     if a.event_ids.len() > EVENTS {
         writeln!(out, "  and {} more: --json has all", a.event_ids.len() - EVENTS)?;
     }
-    let benign: Vec<Words> = a.controls.iter().filter_map(|id| control::get(id)).flat_map(|c| c.benign).copied().collect();
+    let benign: Vec<&str> = control::benign(&a.controls).map(|w| said(w, lang)).collect();
     if !benign.is_empty() {
         writeln!(out, "\n{}", head("Check first"))?;
-        for question in benign {
-            writeln!(out, "  {}", if lang == Lang::Ru { question.ru } else { question.en })?;
-        }
+        benign.iter().try_for_each(|question| writeln!(out, "  {question}"))?;
     }
     Ok(())
 }
@@ -199,12 +194,6 @@ fn spoken(text: &Text, lang: Lang) -> &str {
         Lang::En => &text.en,
         Lang::Ru => &text.ru,
     }
-}
-
-/// Millibits as bits with one decimal, rounded as in the sentences.
-fn bits(millibits: u64) -> String {
-    let tenths = millibits.saturating_add(50) / 100;
-    format!("{}.{}", tenths / 10, tenths % 10)
 }
 
 fn hue(severity: Severity) -> &'static str {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::{
     adapter::{self, Binding},
     directory::{self, Calendar},
-    engine::control,
+    engine::{Severity, control},
     ops::config::{Config, Flags, Known, KnownControl, Mistakes},
 };
 
@@ -40,8 +40,14 @@ pub(super) fn config(path: Option<&Path>, flags: &Flags) -> Result<Config, Mista
             settings: c.settings.iter().map(|s| s.name).collect(),
         })
         .collect();
-    let known =
-        Known { formats: &adapter::names(), controls: &controls, check_binding: &Binding::check, check_calendar: &wrong_with_calendar };
+    let severities: Vec<&str> = Severity::ALL.iter().map(|s| s.as_str()).collect();
+    let known = Known {
+        formats: &adapter::names(),
+        controls: &controls,
+        severities: &severities,
+        check_binding: &Binding::check,
+        check_calendar: &wrong_with_calendar,
+    };
     Config::load(path, flags, &known)
 }
 

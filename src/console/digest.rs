@@ -96,7 +96,7 @@ pub fn page(frame: &Frame, digest: &Digest) -> String {
 }
 
 fn summary(lang: Lang, digest: &Digest, looked_at: usize, usual: usize) -> String {
-    let n = |n: usize| lang.number(u64::try_from(n).unwrap_or(u64::MAX));
+    let n = |n: usize| lang.count(n);
     let (people, waiting) = (digest.people.len(), digest.unanswered.len());
     match lang {
         Lang::En => format!(

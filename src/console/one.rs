@@ -12,12 +12,12 @@ use serde::Deserialize;
 
 use super::{
     language,
-    page::{brand, chip, head, languages, story},
+    page::{amounts, brand, chip, head, languages, marks, story},
     words::{Lang, minute},
 };
 use crate::{
     api::{ActionOrder, Alert, Api, Error, Right, Story, Who, perform},
-    engine::{AlertVersion, Contribution, VerdictKind, control},
+    engine::{AlertVersion, Contribution, VerdictKind, control, explain::Detector},
     event::Timestamp,
     store::actions::{self, ActionKind, ActionRow, Standing},
 };
@@ -108,13 +108,10 @@ fn page(lang: Lang, who: &Who, alert: &Alert, done: &[ActionRow]) -> Markup {
                         h1 { (lead) }
                         @if !rest.is_empty() { p.rest { (rest) } }
                         p.meta {
-                            (t("score", "балл")) " " b { (format!("{:.1}", a.score)) }
-                            " · " (t("records", "записей")) " " (lang.number(a.records))
-                            " · " (t("clients", "клиентов")) " " (lang.number(a.clients))
+                            (amounts(lang, a))
                             @for id in &a.controls { " " code title=[control::get(id).map(|c| lang.words(c.title))] { (id) } }
                             @for technique in &a.mitre { " " code { (technique) } }
-                            @if a.late { " " span.pill { (t("late", "с опозданием")) } }
-                            @if a.lookback { " " span.pill { (t("look-back", "за прошлое")) } }
+                            (marks(lang, a))
                             " " a href={ "/v1/alerts/" (a.alert_id) } { (t("all versions", "все версии")) }
                         }
                         @for before in &a.linked {
@@ -135,8 +132,7 @@ fn page(lang: Lang, who: &Who, alert: &Alert, done: &[ActionRow]) -> Markup {
 fn evidence(lang: Lang, a: &AlertVersion) -> Markup {
     let t = |en, ru| lang.pick(en, ru);
     let title = |c: &Contribution| {
-        let found = control::ALL.iter().find(|control| control.detectors.iter().any(|d| d.as_str() == c.detector));
-        found.map_or(t("Rule", "Правило"), |control| lang.words(control.title))
+        Detector::from_word(&c.detector).and_then(control::of).map_or(t("Rule", "Правило"), |control| lang.words(control.title))
     };
     // What would read as 0.0 stands in one line.
     let (told, rest): (Vec<_>, Vec<_>) = a.contributions.iter().partition(|c| c.sentence.is_some() || c.bits >= 50);
@@ -161,7 +157,7 @@ fn evidence(lang: Lang, a: &AlertVersion) -> Markup {
                 tfoot { tr { th scope="row" { (t("together", "вместе")) } td {} td.n { b { (lang.bits(a.bits)) } } td { (t("bits", "бит")) } } }
             } }
             details {
-                summary { (t("events behind it", "события, на которых основано")) " (" (lang.number(number(a.event_ids.len()))) ")" }
+                summary { (t("events behind it", "события, на которых основано")) " (" (lang.count(a.event_ids.len())) ")" }
                 p { a href={ "/v1/alerts/" (a.alert_id) "/events?format=csv" } { (t("with all that is known of them, as a table", "со всем, что о них известно, таблицей")) } " (CSV)" }
                 ul.ids { @for id in &a.event_ids { li { code { (id) } } } }
             }
@@ -169,13 +165,9 @@ fn evidence(lang: Lang, a: &AlertVersion) -> Markup {
     }
 }
 
-fn number(n: usize) -> u64 {
-    n as u64
-}
-
 /// Honest reasons for such a thing, to be looked at before anybody is blamed.
 fn questions(lang: Lang, a: &AlertVersion) -> Markup {
-    let benign: Vec<&str> = a.controls.iter().filter_map(|id| control::get(id)).flat_map(|c| c.benign).map(|w| lang.words(*w)).collect();
+    let benign: Vec<&str> = control::benign(&a.controls).map(|w| lang.words(w)).collect();
     html! {
         @if !benign.is_empty() {
             section aria-labelledby="check" {

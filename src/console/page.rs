@@ -9,7 +9,7 @@ use super::{
     words::{Lang, minute},
 };
 use crate::{
-    api::{Alert, AlertPage, Counts, Status},
+    api::{self, Alert, Counts, Status},
     engine::{AlertVersion, Severity, SubjectKind},
     event::Timestamp,
     store::{actions, query::Sort},
@@ -63,6 +63,24 @@ pub(super) fn story(lang: Lang, alert: &AlertVersion) -> (&str, &str) {
     (lead, summary[lead.len()..].trim())
 }
 
+/// How much an alert is about.
+pub(super) fn amounts(lang: Lang, a: &AlertVersion) -> Markup {
+    let t = |en, ru| lang.pick(en, ru);
+    html! {
+        (t("score", "балл")) " " b { (format!("{:.1}", a.score)) }
+        " · " (t("records", "записей")) " " (lang.number(a.records))
+        " · " (t("clients", "клиентов")) " " (lang.number(a.clients))
+    }
+}
+
+/// When it was seen, where that was not at once.
+pub(super) fn marks(lang: Lang, a: &AlertVersion) -> Markup {
+    html! {
+        @if a.late { " " span.pill { (lang.pick("late", "с опозданием")) } }
+        @if a.lookback { " " span.pill { (lang.pick("look-back", "за прошлое")) } }
+    }
+}
+
 /// All that the page shows.
 pub(super) struct Page {
     pub(super) lang: Lang,
@@ -74,7 +92,7 @@ pub(super) struct Page {
     /// The name under which the page was asked for.
     pub(super) host: String,
     /// None while the store does not answer.
-    pub(super) stored: Option<(AlertPage, Counts)>,
+    pub(super) stored: Option<(api::Page<Alert>, Counts)>,
 }
 
 impl Page {
@@ -107,11 +125,12 @@ impl Page {
         let t = |en, ru| self.lang.pick(en, ru);
         html! {
             header.top {
-                (brand(&self.link(None, None)))
+                (brand(&self.address(|a| (a.severity, a.manager) = (None, None))))
                 p.lead { (t("Who asks for what, and what is unusual about it", "Кто что запрашивает и что в этом необычного")) }
                 div.controls {
                     label #refresh hidden { input #pause type="checkbox"; " " (t("pause updates", "не обновлять")) }
-                    (languages(self.lang, |lang| self.query(lang, self.asked.severity, self.asked.manager.as_deref())))
+                    // The language stays in links only where it was chosen.
+                    (languages(self.lang, |lang| self.address(|a| a.lang = (a.lang.is_some() || lang != self.lang).then_some(lang))))
                 }
             }
         }
@@ -172,23 +191,23 @@ impl Page {
                     }
                 }
                 nav.filter aria-label=(t("Show", "Показать")) {
-                    a href=(self.link(None, self.asked.manager.as_deref())) aria-current=[self.asked.severity.is_none().then_some("true")] { (t("all", "все")) }
+                    a href=(self.address(|a| a.severity = None)) aria-current=[self.asked.severity.is_none().then_some("true")] { (t("all", "все")) }
                     @for severity in [Severity::Medium, Severity::High, Severity::Critical] {
-                        a href=(self.link(Some(severity), self.asked.manager.as_deref())) aria-current=[(self.asked.severity == Some(severity)).then_some("true")] {
+                        a href=(self.address(|a| a.severity = Some(severity))) aria-current=[(self.asked.severity == Some(severity)).then_some("true")] {
                             (self.lang.severity(severity)) @if severity < Severity::Critical { " " (t("and above", "и выше")) }
                         }
                     }
                     @if let Some(manager) = self.asked.manager.as_deref().filter(|m| !m.is_empty()) {
-                        a.remove href=(self.link(self.asked.severity, None)) { (t("only", "только")) " " b { (manager) } " ✕" span.hidden { (t("show everybody", "показать всех")) } }
+                        a.remove href=(self.address(|a| a.manager = None)) { (t("only", "только")) " " b { (manager) } " ✕" span.hidden { (t("show everybody", "показать всех")) } }
                     }
                 }
                 nav.filter aria-label=(t("State", "Состояние")) {
-                    a href=(self.state_link(None)) aria-current=[self.asked.state.is_none().then_some("true")] { (t("all states", "любое состояние")) }
+                    a href=(self.address(|a| a.state = None)) aria-current=[self.asked.state.is_none().then_some("true")] { (t("all states", "любое состояние")) }
                     @for (state, name) in [
                         (actions::State::Open, t("open", "открытые")), (actions::State::Acknowledged, t("acknowledged", "в работе")),
                         (actions::State::Closed, t("closed", "закрытые")),
                     ] {
-                        a href=(self.state_link(Some(state))) aria-current=[(self.asked.state == Some(state)).then_some("true")] { (name) }
+                        a href=(self.address(|a| a.state = Some(state))) aria-current=[(self.asked.state == Some(state)).then_some("true")] { (name) }
                     }
                 }
                 nav.filter aria-label=(t("Order", "Порядок")) {
@@ -197,12 +216,12 @@ impl Page {
                         (Sort::Time, t("newest first", "сначала новые")), (Sort::Score, t("most surprising first", "сначала самые необычные")),
                         (Sort::Priority, t("as your answers taught", "как научили ваши ответы")),
                     ].into_iter().filter(|(sort, _)| learned || *sort != Sort::Priority) {
-                        a href=(self.sorted(sort)) aria-current=[(self.asked.sort.unwrap_or_default() == sort).then_some("true")] { (name) }
+                        a href=(self.address(|a| a.sort = Some(sort))) aria-current=[(self.asked.sort.unwrap_or_default() == sort).then_some("true")] { (name) }
                     }
                 }
                 @match &self.stored {
-                    Some((page, _)) if !page.alerts.is_empty() => {
-                        ol.alerts { @for alert in &page.alerts { li { (self.alert(alert)) } } }
+                    Some((page, _)) if !page.found.is_empty() => {
+                        ol.alerts { @for alert in &page.found { li { (self.alert(alert)) } } }
                         (self.pages(page))
                     },
                     Some(_) => (self.nothing()),
@@ -213,14 +232,13 @@ impl Page {
     }
 
     /// To the alerts that follow, and back to the first.
-    fn pages(&self, page: &AlertPage) -> Markup {
+    fn pages(&self, page: &api::Page<Alert>) -> Markup {
         let t = |en, ru| self.lang.pick(en, ru);
         html! {
             nav.filter aria-label=(t("Pages", "Страницы")) {
-                @if self.asked.after.is_some() { a href=(self.state_link(self.asked.state)) { (t("from the beginning", "с начала")) } }
+                @if self.asked.after.is_some() { a href=(self.address(|_| ())) { (t("from the beginning", "с начала")) } }
                 @if let Some(next) = &page.next {
-                    @let here = self.state_link(self.asked.state);
-                    a rel="next" href={ (here) (if here.contains('?') { "&" } else { "?" }) "after=" (next) } { (t("further", "дальше")) }
+                    a rel="next" href=(self.address(|a| a.after = Some(next.to_string()))) { (t("further", "дальше")) }
                 }
             }
         }
@@ -264,12 +282,9 @@ impl Page {
                 }
                 @if !rest.is_empty() { p.rest { (rest) } }
                 p.meta {
-                    (t("score", "балл")) " " b { (format!("{:.1}", a.score)) }
-                    " · " (t("records", "записей")) " " (self.lang.number(a.records))
-                    " · " (t("clients", "клиентов")) " " (self.lang.number(a.clients))
+                    (amounts(self.lang, a))
                     @for control in &a.controls { " " code { (control) } }
-                    @if a.late { " " span.pill { (t("late", "с опозданием")) } }
-                    @if a.lookback { " " span.pill { (t("look-back", "за прошлое")) } }
+                    (marks(self.lang, a))
                     " " a href={ "/alerts/" (a.alert_id) "?lang=" (self.lang.tag()) } { (if self.answers { t("answer", "ответить") } else { t("history", "история") }) }
                     " " a href={ "/v1/alerts/" (a.alert_id) } { (t("all versions", "все версии")) " " span.hidden { (a.alert_id) } }
                 }
@@ -281,7 +296,7 @@ impl Page {
     fn subject(&self, alert: &Alert) -> Markup {
         let t = |en, ru| self.lang.pick(en, ru);
         if !alert.manager_alias.is_empty() {
-            return html! { a.who href=(self.link(self.asked.severity, Some(&alert.manager_alias))) { (alert.manager_alias) } };
+            return html! { a.who href=(self.address(|a| a.manager = Some(alert.manager_alias.clone()))) { (alert.manager_alias) } };
         }
         let kind = match alert.version.subject.kind {
             SubjectKind::Manager => t("manager", "менеджер"),
@@ -350,37 +365,21 @@ impl Page {
         }
     }
 
-    fn link(&self, severity: Option<Severity>, manager: Option<&str>) -> String {
-        self.query(self.lang, severity, manager)
-    }
-
-    fn state_link(&self, state: Option<actions::State>) -> String {
-        self.address(self.lang, self.asked.severity, self.asked.manager.as_deref(), state)
-    }
-
-    /// The address of this page in a language, with these filters.
-    fn query(&self, lang: Lang, severity: Option<Severity>, manager: Option<&str>) -> String {
-        self.address(lang, severity, manager, self.asked.state)
-    }
-
-    fn address(&self, lang: Lang, severity: Option<Severity>, manager: Option<&str>, state: Option<actions::State>) -> String {
-        self.whole(lang, severity, manager, state, self.asked.sort.unwrap_or_default())
-    }
-
-    fn sorted(&self, sort: Sort) -> String {
-        self.whole(self.lang, self.asked.severity, self.asked.manager.as_deref(), self.asked.state, sort)
-    }
-
-    fn whole(&self, lang: Lang, severity: Option<Severity>, manager: Option<&str>, state: Option<actions::State>, sort: Sort) -> String {
+    /// The address of this page, asked otherwise; it begins with the first alerts unless that is changed, too.
+    fn address(&self, change: impl FnOnce(&mut Asked)) -> String {
+        let mut asked = Asked { after: None, ..self.asked.clone() };
+        change(&mut asked);
+        let sort = asked.sort.filter(|sort| *sort != Sort::default());
         let mut query = form_urlencoded::Serializer::for_suffix("/?".to_owned(), 2);
-        // The language stays in links only where it was chosen.
-        if self.asked.lang.is_some() || lang != self.lang {
-            query.append_pair("lang", lang.tag());
-        }
-        let severity = severity.map(Severity::as_str);
-        let (state, tenant) = (state.map(actions::State::as_str), self.asked.tenant.as_deref());
-        let sort = (sort != Sort::default()).then_some(sort.as_str());
-        for (key, value) in [("severity", severity), ("state", state), ("sort", sort), ("manager", manager), ("tenant", tenant)] {
+        for (key, value) in [
+            ("lang", asked.lang.map(Lang::tag)),
+            ("severity", asked.severity.map(Severity::as_str)),
+            ("state", asked.state.map(actions::State::as_str)),
+            ("sort", sort.map(Sort::as_str)),
+            ("manager", asked.manager.as_deref()),
+            ("tenant", asked.tenant.as_deref()),
+            ("after", asked.after.as_deref()),
+        ] {
             if let Some(value) = value.filter(|v| !v.is_empty()) {
                 query.append_pair(key, value);
             }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::{
-    engine::{Severity, Text, control::Words},
+    engine::{Severity, Text, bits_text, control::Words},
     event::Timestamp,
 };
 
@@ -79,10 +79,14 @@ impl Lang {
         text
     }
 
-    /// Millibits as bits with one decimal, rounded as in the sentences.
+    /// The same of things that are counted.
+    pub(super) fn count(self, n: usize) -> String {
+        self.number(u64::try_from(n).unwrap_or(u64::MAX))
+    }
+
+    /// Millibits as bits.
     pub(super) fn bits(self, millibits: u64) -> String {
-        let tenths = millibits.saturating_add(50) / 100;
-        format!("{}{}{}", tenths / 10, self.pick(".", ","), tenths % 10)
+        bits_text(millibits).replace('.', self.pick(".", ","))
     }
 
     pub(super) const fn words(self, words: Words) -> &'static str {

@@ -16,7 +16,7 @@ use super::{
     rows::{Client, Grade, Order, OrderState, Span, User, When},
     schedule::Schedule,
 };
-use crate::event::{ActorKind, DEFAULT_TENANT, Tier, Timestamp};
+use crate::event::{ActorKind, DEFAULT_TENANT, Tier, Timestamp, is_own};
 
 /// What is wrong with a file of reference data.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -546,7 +546,7 @@ impl Reference {
 
 /// Why no row of reference data may name a tenant, where that is so: `_canary` and `_audit` know their people themselves.
 pub fn own_tenant(name: &str) -> Option<String> {
-    name.starts_with('_').then(|| format!("{name:?} is one of Filin's own: no _ in front"))
+    is_own(name).then(|| format!("{name:?} is one of Filin's own: no _ in front"))
 }
 
 /// A row without a tenant is the default tenant's; said in the row, so that equal rows are equal.

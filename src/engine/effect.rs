@@ -194,6 +194,12 @@ pub struct Contribution {
     pub sentence: Option<Text>,
 }
 
+/// Millibits as bits with one decimal, rounded as in the sentences.
+pub fn bits_text(millibits: u64) -> String {
+    let tenths = millibits.saturating_add(50) / 100;
+    format!("{}.{}", tenths / 10, tenths % 10)
+}
+
 /// Absolute counts of a manager-day so far.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ManagerDay {

@@ -59,7 +59,9 @@ mod windows;
 
 pub use budget::YOUNG_DATES;
 pub use calendar::manager_day;
-pub use effect::{AlertVersion, Contribution, Effect, Lateness, ManagerDay, ManagerHour, Severity, Signal, Subject, SubjectKind, Text};
+pub use effect::{
+    AlertVersion, Contribution, Effect, Lateness, ManagerDay, ManagerHour, Severity, Signal, Subject, SubjectKind, Text, bits_text,
+};
 pub use record::{ControlPolicy, LOG_VERSION, LogLine, Mute, Policy, Record, Tick, Verdict, VerdictKind};
 pub use rule::Rule;
 pub use tenant::Tenant;

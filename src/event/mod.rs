@@ -20,10 +20,15 @@ pub const DEFAULT_TENANT: &str = "default";
 /// What [`is_tenant`] asks, in words.
 pub const TENANT_RULE: &str = "at most 100 bytes, no spaces, no |, no _ in front";
 
-/// Whether a text can name an organisation; names that begin with `_` are Filin's own.
+/// Whether a tenant is Filin's own, such as `_audit`: no organisation that is watched.
+pub fn is_own(tenant: &str) -> bool {
+    tenant.starts_with('_')
+}
+
+/// Whether a text can name an organisation.
 pub fn is_tenant(text: &str) -> bool {
     let bad = |c: char| c.is_control() || c.is_whitespace() || c == '|';
-    !text.is_empty() && !text.starts_with('_') && text.len() <= 100 && !text.chars().any(bad)
+    !text.is_empty() && !is_own(text) && text.len() <= 100 && !text.chars().any(bad)
 }
 
 /// One thing that somebody did in the CRM, as its audit trail reports it.

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::score::Progress;
 use crate::{
+    api::at_least,
     engine::Severity,
     ops::{clock, config::Escalation},
     store::{
@@ -34,7 +35,7 @@ pub async fn run(client: clickhouse::Client, plan: Escalation, mut progress: wat
         }
         loop {
             tokio::time::sleep((plan.after / 4).clamp(EVERY.0, EVERY.1)).await;
-            let tenants: Vec<String> = progress.borrow().tenants.keys().filter(|name| !name.starts_with('_')).cloned().collect();
+            let tenants: Vec<String> = progress.borrow().watched().cloned().collect();
             if let Err(error) = look(&client, &plan, &tenants).await {
                 tracing::warn!(%error, "what nobody answered cannot be looked up, trying again");
             }
@@ -47,8 +48,7 @@ pub async fn run(client: clickhouse::Client, plan: Escalation, mut progress: wat
 }
 
 async fn look(client: &clickhouse::Client, plan: &Escalation, tenants: &[String]) -> Result<(), store::Error> {
-    let (now, from) = (clock::now(), Severity::from_word(plan.from).unwrap_or(Severity::High));
-    let severe: Vec<&str> = Severity::ALL.iter().filter(|s| **s >= from).map(|s| s.as_str()).collect();
+    let (now, severe) = (clock::now(), Severity::from_word(&plan.from).map(at_least).unwrap_or_default());
     let after_ms = i64::try_from(plan.after.as_millis()).unwrap_or(i64::MAX);
     for some in notifications::unanswered(client, tenants, &severe, now.plus(-after_ms), now).await?.chunks(notifications::CHUNK) {
         let ids: Vec<String> = some.iter().map(|a| a.alert_id.clone()).collect();

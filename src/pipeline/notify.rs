@@ -95,7 +95,7 @@ impl Desk<'_> {
         loop {
             let (tenants, noted) = {
                 let p = progress.borrow_and_update();
-                (p.tenants.keys().filter(|name| !name.starts_with('_')).cloned().collect::<Vec<_>>(), p.noted)
+                (p.watched().cloned().collect::<Vec<_>>(), p.noted)
             };
             if let Err(error) = self.sweep(&tenants).await {
                 tracing::warn!(receiver = self.line.receiver().as_str(), %error, "what is due cannot be looked up, trying again");

@@ -101,7 +101,7 @@ pub async fn tick(
             if lagging || !progress.caught_up || progress.behind > 0 {
                 continue;
             }
-            progress.tenants.keys().filter(|t| !t.starts_with('_')).cloned().collect()
+            progress.watched().cloned().collect()
         };
         let at = Timestamp::from_millis(clock::now().millis().div_euclid(MINUTE_MS) * MINUTE_MS);
         for tenant in tenants {

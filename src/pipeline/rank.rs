@@ -52,7 +52,7 @@ pub async fn run(client: clickhouse::Client, metrics: Metrics, mut progress: wat
         let mut known: BTreeMap<String, Learned> = BTreeMap::new();
         loop {
             tokio::time::sleep(LOOK).await;
-            let tenants: Vec<String> = progress.borrow().tenants.keys().filter(|name| !name.starts_with('_')).cloned().collect();
+            let tenants: Vec<String> = progress.borrow().watched().cloned().collect();
             // Somebody else says how far those are.
             known.extract_if(.., |name, _| !tenants.contains(name)).for_each(|(name, _)| metrics.unranked(&name));
             let answers = match priorities::answers(&client, &tenants).await {

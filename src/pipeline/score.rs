@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     engine::{Effect, Lateness, LogLine, Record, Tenant, VERSION},
-    event::{DAY_MS, Date, Timestamp},
+    event::{DAY_MS, Date, Timestamp, is_own},
     log::{Delivery, Read, Reader},
     ops::{
         clock, fail,
@@ -109,6 +109,13 @@ pub struct Progress {
     pub partitions: std::collections::BTreeSet<u32>,
     /// Tenants scored here: greatest event time, last applied offset.
     pub tenants: BTreeMap<String, (Option<Timestamp>, Option<u64>)>,
+}
+
+impl Progress {
+    /// Organisations that are scored here; Filin's own tenants are none.
+    pub fn watched(&self) -> impl Iterator<Item = &String> {
+        self.tenants.keys().filter(|name| !is_own(name))
+    }
 }
 
 /// The scoring task.

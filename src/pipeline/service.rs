@@ -191,27 +191,15 @@ pub async fn run(
             tasks.push(tokio::spawn(async move { ticks.await.map_err(Error::from) }));
             let manner = tell::Manner::of(&config, console);
             let task = tell::run(client.clone(), lines, manner, metrics.clone(), told, feeding.clone());
-            tasks.push(tokio::spawn(async move {
-                task.await;
-                Ok(())
-            }));
-            if let Some(plan) = config.alerts.escalation {
-                let task = escalate::run(client.clone(), plan, unanswered, feeding.clone());
-                tasks.push(tokio::spawn(async move {
-                    task.await;
-                    Ok(())
-                }));
+            tasks.push(unfailing(task));
+            if let Some(plan) = &config.alerts.escalation {
+                let task = escalate::run(client.clone(), plan.clone(), unanswered, feeding.clone());
+                tasks.push(unfailing(task));
             }
             let task = rank::run(client.clone(), metrics.clone(), taught, feeding.clone());
-            tasks.push(tokio::spawn(async move {
-                task.await;
-                Ok(())
-            }));
+            tasks.push(unfailing(task));
             let task = survey::run(client.clone(), policies, alias, surveyed, feeding.clone());
-            tasks.push(tokio::spawn(async move {
-                task.await;
-                Ok(())
-            }));
+            tasks.push(unfailing(task));
         }
         if let Some(demo) = demo {
             let (ingestor, client, feeding) = (ingestor.clone(), client.clone(), feeding.clone());
@@ -277,6 +265,14 @@ pub async fn run(
 }
 
 type Task = JoinHandle<Result<(), Error>>;
+
+/// A task that ends only when it is told to.
+fn unfailing(task: impl Future<Output = ()> + Send + 'static) -> Task {
+    tokio::spawn(async move {
+        task.await;
+        Ok(())
+    })
+}
 
 async fn ended(scorer: &mut Option<JoinHandle<Result<(), score::Error>>>) -> Result<Result<(), score::Error>, tokio::task::JoinError> {
     match scorer {

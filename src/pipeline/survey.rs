@@ -14,7 +14,7 @@ use super::{ingest::Policies, score::Progress};
 use crate::{
     directory::Reference,
     engine::Policy,
-    event::Timestamp,
+    event::{Timestamp, is_own},
     model::{
         audit::{self, Finding},
         coverage::{self, Arrival, Seen, Verdict},
@@ -74,7 +74,7 @@ impl Survey {
         let people = self.reference.tenants().map(|(name, _)| name);
         let stated = self.policies.keys().chain(self.configured.named.keys());
         let all = people.chain(stated.chain(self.newest.keys()).chain(self.clients.keys()).map(String::as_str));
-        all.filter(|name| is_watched(name)).map(str::to_owned).collect()
+        all.filter(|name| !is_own(name)).map(str::to_owned).collect()
     }
 
     /// What is in force for a tenant: what the log was told last, which is what the engine goes by.
@@ -230,11 +230,6 @@ impl Survey {
     }
 }
 
-/// Whether a tenant is an organisation that is watched: what Filin notes about itself lacks most things by design.
-fn is_watched(tenant: &str) -> bool {
-    !tenant.starts_with('_')
-}
-
 /// Surveys the tenants that are scored here until `stop`. What fails is tried again an hour later: nothing waits for it.
 pub async fn run(
     client: clickhouse::Client,
@@ -244,12 +239,12 @@ pub async fn run(
     stop: CancellationToken,
 ) {
     let work = async {
-        if progress.wait_for(|p| p.caught_up && p.tenants.keys().any(|name| is_watched(name))).await.is_err() {
+        if progress.wait_for(|p| p.caught_up && p.watched().next().is_some()).await.is_err() {
             return;
         }
         for wait in FIRST.into_iter().chain(std::iter::repeat(EVERY)) {
             tokio::time::sleep(wait).await;
-            let tenants: BTreeSet<String> = progress.borrow().tenants.keys().filter(|name| is_watched(name)).cloned().collect();
+            let tenants: BTreeSet<String> = progress.borrow().watched().cloned().collect();
             if let Err(error) = once(&client, &configured, &alias, &tenants).await {
                 tracing::warn!(%error, "coverage and audit were not written");
             }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use clickhouse::Row;
 use serde::{Deserialize, Serialize};
 
-use super::Error;
+use super::{Error, Keep};
 use crate::{
     engine::VerdictKind,
     event::{Timestamp, words},
@@ -82,6 +82,11 @@ impl Default for Standing {
 }
 
 impl Standing {
+    /// Of one alert, among the actions of several.
+    pub fn among(actions: &[ActionRow], alert_id: &str) -> Self {
+        Self::of(actions.iter().filter(|a| a.alert_id == alert_id))
+    }
+
     /// Of an alert with these actions, oldest first. View `alert_states` says the same.
     pub fn of<'a>(actions: impl IntoIterator<Item = &'a ActionRow>) -> Self {
         let mut standing = Self::default();
@@ -141,9 +146,7 @@ pub async fn escalated_since(client: &clickhouse::Client, tenants: &[String], si
 /// # Errors
 /// When ClickHouse is away or refuses.
 pub async fn save(client: &clickhouse::Client, row: &ActionRow) -> Result<(), Error> {
-    let mut insert = client.insert::<ActionRow>("alert_actions").await?;
-    insert.write(row).await?;
-    Ok(insert.end().await?)
+    Keep::insert(client, "alert_actions", std::slice::from_ref(row)).await
 }
 
 #[cfg(test)]

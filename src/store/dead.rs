@@ -6,7 +6,7 @@ use clickhouse::Row;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Error, state::bytes};
+use super::{Error, Keep, state::bytes};
 use crate::event::Timestamp;
 
 /// Names of dead letters are UUIDv5 in this space.
@@ -97,12 +97,7 @@ impl DeadLetter {
 /// # Errors
 /// When ClickHouse is away or refuses.
 pub async fn save(client: &clickhouse::Client, letters: &[DeadLetter]) -> Result<(), Error> {
-    let mut insert = client.insert::<DeadLetter>("dead_letters").await?;
-    for letter in letters {
-        insert.write(letter).await?;
-    }
-    insert.end().await?;
-    Ok(())
+    Keep::insert(client, "dead_letters", letters).await
 }
 
 /// Which open letters.

@@ -166,7 +166,7 @@ async fn told(client: &clickhouse::Client, filter: &Filter) -> Result<Vec<Told>,
     let ids: Vec<String> = rows.iter().map(|row| row.alert_id.clone()).collect();
     let done = actions::of(client, &ids).await?;
     let one = |row: AlertRow| {
-        let standing = Standing::of(done.iter().filter(|a| a.alert_id == row.alert_id));
+        let standing = Standing::among(&done, &row.alert_id);
         Ok(Told { manager_alias: row.manager_alias.clone(), alert: row.into_version()?, standing })
     };
     rows.into_iter().map(one).collect()

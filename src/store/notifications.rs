@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use clickhouse::Row;
 use serde::{Deserialize, Serialize};
 
-use super::{Error, rows::AlertRow, unchecked};
+use super::{Error, Keep, rows::AlertRow, unchecked};
 use crate::{
     event::{DAY_MS, Timestamp},
     ops::metrics::{Receiver, Told},
@@ -127,11 +127,7 @@ pub async fn save(client: &clickhouse::Client, notes: &[Note]) -> Result<(), Err
     if notes.is_empty() {
         return Ok(());
     }
-    let mut insert = client.insert::<Note>("notifications").await?;
-    for note in notes {
-        insert.write(note).await?;
-    }
-    Ok(insert.end().await?)
+    Keep::insert(client, "notifications", notes).await
 }
 
 /// A version of each of these alerts, by alert and version.
@@ -239,7 +235,7 @@ pub struct Unanswered {
 pub async fn unanswered(
     client: &clickhouse::Client,
     tenants: &[String],
-    severities: &[&str],
+    severities: &[String],
     until: Timestamp,
     now: Timestamp,
 ) -> Result<Vec<Unanswered>, Error> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use clickhouse::Row;
 use serde::{Deserialize, Serialize};
 
-use super::{Error, unchecked};
+use super::{Error, Keep, unchecked};
 use crate::event::Timestamp;
 
 /// An alert in its latest version, as far as its place depends on it.
@@ -156,11 +156,7 @@ pub async fn save(client: &clickhouse::Client, rows: &[PriorityRow]) -> Result<(
     if rows.is_empty() {
         return Ok(());
     }
-    let mut insert = client.insert::<PriorityRow>("alert_priorities").await?;
-    for row in rows {
-        insert.write(row).await?;
-    }
-    Ok(insert.end().await?)
+    Keep::insert(client, "alert_priorities", rows).await
 }
 
 /// No place of a tenant's alerts holds any more.
@@ -187,9 +183,7 @@ pub async fn reports(client: &clickhouse::Client) -> Result<Vec<ReportRow>, Erro
 /// # Errors
 /// When ClickHouse is away or refuses.
 pub async fn save_report(client: &clickhouse::Client, row: &ReportRow) -> Result<(), Error> {
-    let mut insert = client.insert::<ReportRow>("ranker_reports").await?;
-    insert.write(row).await?;
-    Ok(insert.end().await?)
+    Keep::insert(client, "ranker_reports", std::slice::from_ref(row)).await
 }
 
 /// Whether what a tenant's answers taught is in force; none: any tenant's.

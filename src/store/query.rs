@@ -163,13 +163,17 @@ pub async fn alerts(client: &clickhouse::Client, scope: &Scope, filter: &Filter)
         Sort::Priority => ("priority_now", "bits"),
     };
     // A place that was given to another version is none.
-    let (ranked, join) = match filter.sort {
+    let (given, priority) = match filter.sort {
         Sort::Priority => (
-            ", score, given_to, priority",
-            " AS a LEFT JOIN (SELECT alert_id, version AS given_to, priority FROM alert_priorities FINAL WHERE version > 0) AS p \
-             ON a.alert_id = p.alert_id",
+            ", score, given_to, priority FROM alerts AS a LEFT JOIN \
+             (SELECT alert_id, version AS given_to, priority FROM alert_priorities FINAL WHERE version > 0) AS p ON a.alert_id = p.alert_id",
+            format!(
+                ", (toInt64(round(if(any(given_to) = newest, any(priority), argMax(score, version)) * 10)) * {TENTH} \
+                 + toInt64(least(bits_now, {}))) AS priority_now",
+                TENTH - 1
+            ),
         ),
-        Sort::Time | Sort::Score => ("", ""),
+        Sort::Time | Sort::Score => (" FROM alerts", String::new()),
     };
     let behind = format!("({key} < ? OR ({key} = ? AND alert_id > ?))");
     if filter.after.is_some() {
@@ -177,22 +181,16 @@ pub async fn alerts(client: &clickhouse::Client, scope: &Scope, filter: &Filter)
     }
     let sql = format!(
         "SELECT ?fields FROM alerts FINAL WHERE (tenant, manager, alert_id, version) IN (\
-            SELECT tenant, manager, alert_id, max(version) FROM (\
-                SELECT tenant, manager, alert_id, version, time, severity, bits{ranked} FROM alerts{join} WHERE {}\
-            ) GROUP BY tenant, manager, alert_id HAVING {} ORDER BY {key} DESC, alert_id LIMIT ?\
+            SELECT tenant, manager, alert_id, newest FROM (\
+                SELECT tenant, manager, alert_id, max(version) AS newest, toUnixTimestamp64Milli(argMax(time, version)) AS time_now, \
+                    argMax(severity, version) AS severity_now, argMax(bits, version) AS bits_now{priority} FROM (\
+                    SELECT tenant, manager, alert_id, version, time, severity, bits{given} WHERE {}\
+                ) GROUP BY tenant, manager, alert_id\
+            ) WHERE {} ORDER BY {key} DESC, alert_id LIMIT ?\
         ) ORDER BY {whole} DESC, alert_id",
         rows.join(" AND "),
         latest.join(" AND ")
     );
-    let sql = sql
-        .replace(
-            "priority_now",
-            "(toInt64(round(if(any(given_to) = max(version), any(priority), argMax(score, version)) * 10)) * 100000000000000 \
-             + toInt64(least(bits_now, 99999999999999)))",
-        )
-        .replace("time_now", "toUnixTimestamp64Milli(argMax(time, version))")
-        .replace("severity_now", "argMax(severity, version)")
-        .replace("bits_now", "argMax(bits, version)");
     let client = super::unchecked(client);
     let mut query = scope.bind(client.query(&sql));
     if let Some(tenant) = &filter.tenant {

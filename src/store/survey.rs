@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use clickhouse::Row;
 use serde::{Deserialize, Serialize};
 
-use super::{Error, unchecked};
+use super::{Error, Keep, unchecked};
 use crate::event::{DAY_MS, HOUR_MS, Timestamp};
 
 /// Fields of events, with what tells that one has it. `actor.kind` and `enrich.address` say that an account named itself a program
@@ -261,16 +261,8 @@ pub async fn save_coverage(
             arrivals.push(ArrivalRow { events_24h: 0, events_7d: 0, events_30d: 0, at: at.millis(), ..old });
         }
     }
-    let mut insert = client.insert::<ArrivalRow>("coverage").await?;
-    for row in &arrivals {
-        insert.write(row).await?;
-    }
-    insert.end().await?;
-    let mut insert = client.insert::<ControlRow>("coverage_controls").await?;
-    for row in controls {
-        insert.write(row).await?;
-    }
-    Ok(insert.end().await?)
+    Keep::insert(client, "coverage", &arrivals).await?;
+    Keep::insert(client, "coverage_controls", controls).await
 }
 
 /// Keeps a tenant's findings. One that was open keeps the time when it was first found; one that is gone is closed.
@@ -288,11 +280,7 @@ pub async fn save_findings(client: &clickhouse::Client, tenant: &str, mut rows: 
         }
     }
     rows.extend(before.into_values().map(|old| FindingRow { open: false, at: at.millis(), ..old }));
-    let mut insert = client.insert::<FindingRow>("audit_findings").await?;
-    for row in &rows {
-        insert.write(row).await?;
-    }
-    Ok(insert.end().await?)
+    Keep::insert(client, "audit_findings", &rows).await
 }
 
 #[cfg(test)]

@@ -322,6 +322,11 @@ pub fn mitre(id: &str) -> &'static [&'static str] {
     get(id).map_or(&[], |c| c.mitre)
 }
 
+/// Honest reasons for what these controls found, to be looked at before anybody is blamed.
+pub fn benign(ids: &[String]) -> impl Iterator<Item = Words> {
+    ids.iter().filter_map(|id| get(id)).flat_map(|c| c.benign).copied()
+}
+
 /// The control that a detector speaks for; none for the rules, each of which is its own.
 pub fn of(detector: Detector) -> Option<&'static Control> {
     ALL.iter().find(|c| c.detectors.contains(&detector)).copied()

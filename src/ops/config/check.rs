@@ -17,7 +17,7 @@ use super::{
     Prior, Privacy, Reference, Role, Secret, Server, Sigma, Source, Store, Tenant, Webhook, file,
     value::{List, Size, Span, span_text},
 };
-use crate::event::{Access, Budget, DEFAULT_TENANT};
+use crate::event::{Access, Budget, DEFAULT_TENANT, is_own};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -45,7 +45,7 @@ pub(super) fn check(file: file::File, flags: &Flags, known: &Known<'_>, home: &P
         tenants: c.tenants(file.tenants, known),
         log_retention: c.span("log.retention", file.log.retention, 30 * DAY, DAY..=3650 * DAY),
         pipeline: c.pipeline(&file.pipeline),
-        alerts: c.alerts(file.alerts),
+        alerts: c.alerts(file.alerts, known),
         controls: c.controls(file.controls, known),
         sigma: c.sigma(file.sigma),
         privacy: c.privacy(file.privacy),
@@ -225,7 +225,7 @@ impl Checker<'_> {
                 options: b.options,
             };
             self.tenant_name(&at("tenant"), &binding.tenant);
-            if binding.tenant.starts_with('_') {
+            if is_own(&binding.tenant) {
                 self.mistakes.add(at("tenant"), format!("{:?} is one of Filin's own: no _ in front", binding.tenant));
             }
             if format_known && let Err(message) = (known.check_binding)(&binding.for_adapter()) {
@@ -332,7 +332,7 @@ impl Checker<'_> {
         }
     }
 
-    fn alerts(&mut self, alerts: file::Alerts) -> Alerts {
+    fn alerts(&mut self, alerts: file::Alerts, known: &Known<'_>) -> Alerts {
         let budget = alerts.budget.unwrap_or(Budget::Rate(1.0));
         if let Err(wrong) = budget.checked() {
             self.mistakes.add("alerts.budget", wrong);
@@ -343,7 +343,7 @@ impl Checker<'_> {
         let webhook = self.webhook(alerts.webhook, alerts.webhook_file);
         let escalation = alerts.escalate_after.map(|after| Escalation {
             after: self.span("alerts.escalate_after", Some(after), DAY, Duration::from_secs(1)..=7 * DAY),
-            from: self.severity("alerts.escalate_from", alerts.escalate_from.as_deref()),
+            from: self.severity(known, "alerts.escalate_from", alerts.escalate_from.clone()),
         });
         if alerts.escalate_from.is_some() && escalation.is_none() {
             self.mistakes.add("alerts.escalate_from", "says from which severity on: say after how long, too (alerts.escalate_after)");
@@ -370,13 +370,12 @@ impl Checker<'_> {
         }
     }
 
-    fn severity(&mut self, path: &str, given: Option<&str>) -> &'static str {
-        const ALL: [&str; 4] = ["low", "medium", "high", "critical"];
-        let given = given.unwrap_or("high");
-        ALL.into_iter().find(|word| *word == given).unwrap_or_else(|| {
-            self.mistakes.add(path, format!("{given:?} is no severity: {}", ALL.join(", ")));
-            "high"
-        })
+    fn severity(&mut self, known: &Known<'_>, path: &str, given: Option<String>) -> String {
+        let given = given.unwrap_or_else(|| "high".to_owned());
+        if !known.severities.contains(&given.as_str()) {
+            self.mistakes.add(path, format!("{given:?} is no severity: {}", known.severities.join(", ")));
+        }
+        given
     }
 
     fn webhook(&mut self, given: Option<file::Webhook>, file: Option<PathBuf>) -> Option<Webhook> {

@@ -306,13 +306,13 @@ pub struct Alerts {
 }
 
 /// When an alert that nobody answers goes one level up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Escalation {
     /// After so long.
     #[serde(serialize_with = "value::serialize_span")]
     pub after: Duration,
     /// From this severity on, a word.
-    pub from: &'static str,
+    pub from: String,
 }
 
 /// Who takes OCSF Detection Findings.
@@ -427,6 +427,8 @@ pub struct Known<'a> {
     pub formats: &'a [&'a str],
     /// The controls there are.
     pub controls: &'a [KnownControl<'a>],
+    /// How severe an alert can be, the least first.
+    pub severities: &'a [&'a str],
     /// Says what is wrong with a binding's options, given [`Binding::for_adapter`].
     pub check_binding: &'a dyn Fn(&Value) -> Result<(), String>,
     /// Says all that is wrong with a production calendar, given its name or file.

@@ -14,6 +14,7 @@ fn known() -> Known<'static> {
     Known {
         formats: FORMATS,
         controls: &CONTROLS,
+        severities: &["low", "medium", "high", "critical"],
         check_binding: &|binding| match binding.get("extenions") {
             Some(_) => Err("unknown key extenions".to_owned()),
             None => Ok(()),
