@@ -117,7 +117,8 @@ fn stored(config: &Config, start: &str) -> anyhow::Result<Found> {
     Ok(Found { versions, alias })
 }
 
-async fn rows(client: &clickhouse::Client, start: &str) -> anyhow::Result<Vec<AlertRow>> {
+/// All versions of the alert whose id begins so, oldest first.
+pub(super) async fn rows(client: &clickhouse::Client, start: &str) -> anyhow::Result<Vec<AlertRow>> {
     let sql = "SELECT DISTINCT alert_id FROM alerts WHERE startsWith(alert_id, ?) ORDER BY alert_id LIMIT ?";
     let ids = client.query(sql).bind(start).bind(NAMED + 1).fetch_all::<String>().await.map_err(store::Error::from)?;
     Ok(query::versions(client, &query::Scope::default(), &one(&ids, start, "the store")?).await?)

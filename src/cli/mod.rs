@@ -15,6 +15,7 @@ mod digest;
 mod embedded;
 mod evaluate;
 mod explain;
+mod incident;
 mod known;
 mod lines;
 mod mute;
@@ -80,6 +81,8 @@ enum Command {
     Verdict(verdict::Args),
     /// Write a week of each supervisor's people: what they asked for and whom they called
     Digest(digest::Args),
+    /// Fill the notices that the law asks for after an incident, from evidence
+    Incident(incident::Args),
     /// Say what answers taught about the order of alerts, and what could be muted
     Ranker(ranker::Args),
     /// Make a token for somebody who may read alerts
@@ -122,6 +125,7 @@ pub fn main() -> ExitCode {
         Command::Mute(args) => mute::run(args),
         Command::Verdict(args) => verdict::run(args),
         Command::Digest(args) => digest::run(args),
+        Command::Incident(args) => incident::run(args),
         Command::Ranker(args) => ranker::run(args),
         Command::Token(args) => token::run(args),
         Command::Notify(args) => notify::run(args),

@@ -2,6 +2,7 @@
 //! JavaScript; managers are shown by pseudonym.
 
 pub mod digest;
+pub mod incident;
 mod one;
 mod page;
 mod words;

@@ -3,8 +3,8 @@
 use super::{Severity, VerdictKind, manager::Episode};
 use crate::event::{Date, HOUR_MS};
 
-/// An alert grows for so long from its opening, and at least to the end of its date.
-const SPAN_MS: i64 = 20 * HOUR_MS;
+/// An alert grows for so long from its opening, milliseconds, and at least to the end of its date.
+pub const SPAN_MS: i64 = 20 * HOUR_MS;
 /// What grew by so much over the last version makes a new one.
 const GROWTH: f64 = 1.25;
 

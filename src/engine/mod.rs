@@ -62,6 +62,8 @@ pub use calendar::manager_day;
 pub use effect::{
     AlertVersion, Contribution, Effect, Lateness, ManagerDay, ManagerHour, Severity, Signal, Subject, SubjectKind, Text, bits_text,
 };
+pub use episode::SPAN_MS as EPISODE_MS;
+pub use personal::personal_kinds;
 pub use record::{ControlPolicy, LOG_VERSION, LogLine, Mute, Policy, Record, Tick, Verdict, VerdictKind};
 pub use rule::Rule;
 pub use tenant::Tenant;

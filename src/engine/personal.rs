@@ -13,11 +13,16 @@ const KINDS: [(&str, &[&str]); 7] = [
 /// Before the kind of a personal field among the new values of a day.
 const MARK: &str = "field:";
 
-/// The kinds among the columns of a query, each once, as values of a day.
-pub(super) fn kinds(fields: &[String]) -> impl Iterator<Item = String> + use<> {
+/// The kinds of personal data among the columns of a query, each once: `phone`, `email`, `passport`, `birth`, `address`, `tax`, `bank`.
+pub fn personal_kinds(fields: &[String]) -> impl Iterator<Item = &'static str> + use<> {
     let fields: Vec<String> = fields.iter().map(|f| f.to_lowercase()).collect();
     let named = move |parts: &[&str]| fields.iter().any(|f| parts.iter().any(|p| f.contains(p)));
-    KINDS.iter().filter(move |(_, parts)| named(parts)).map(|(kind, _)| format!("{MARK}{kind}"))
+    KINDS.iter().filter(move |(_, parts)| named(parts)).map(|(kind, _)| *kind)
+}
+
+/// The same, as values of a day.
+pub(super) fn kinds(fields: &[String]) -> impl Iterator<Item = String> + use<> {
+    personal_kinds(fields).map(|kind| format!("{MARK}{kind}"))
 }
 
 /// The kind of a new value that is one.

@@ -8,6 +8,7 @@ pub mod digest;
 #[cfg(feature = "embedded")]
 pub mod embedded;
 pub mod events;
+pub mod incident;
 pub mod keep;
 pub mod migrate;
 pub mod notifications;

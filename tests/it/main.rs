@@ -11,6 +11,7 @@ mod dashboards;
 mod dead_letters;
 mod digest;
 mod embedded;
+mod incident;
 mod kafka;
 mod layers;
 mod notify;
