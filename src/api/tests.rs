@@ -115,6 +115,7 @@ impl Act for Lazy {
                 reason: text(&acted.order.reason),
                 comment: text(&acted.order.comment),
                 assignee: text(&acted.order.assignee),
+                proof: String::new(),
             })
         }
         .boxed()
@@ -202,6 +203,7 @@ impl Reader for Shelf {
                 reason: String::new(),
                 comment: "asked her <script>".to_owned(),
                 assignee: String::new(),
+                proof: String::new(),
             };
             Ok(Story { versions, actions: vec![comment] })
         }

@@ -30,10 +30,13 @@ mod simulate;
 mod token;
 mod train;
 mod verdict;
+mod verify;
 
 use std::{io, process::ExitCode};
 
 use clap::{Parser, Subcommand};
+
+use crate::ops::config::{Config, Store};
 
 /// Filin watches what each CRM user asks for, exports and whom they call, and tells the right person, with reasons.
 #[derive(Debug, Parser)]
@@ -85,6 +88,8 @@ enum Command {
     Incident(incident::Args),
     /// Say what answers taught about the order of alerts, and what could be muted
     Ranker(ranker::Args),
+    /// Say whether a stored alert or answer was changed, removed or inserted
+    Verify(verify::Args),
     /// Make a token for somebody who may read alerts
     Token(token::Args),
     /// Say how people are reached: a configuration of Alertmanager with routes and templates
@@ -127,6 +132,7 @@ pub fn main() -> ExitCode {
         Command::Digest(args) => digest::run(args),
         Command::Incident(args) => incident::run(args),
         Command::Ranker(args) => ranker::run(args),
+        Command::Verify(args) => verify::run(args),
         Command::Token(args) => token::run(args),
         Command::Notify(args) => notify::run(args),
         Command::Check(args) => check::run(args),
@@ -142,6 +148,14 @@ pub fn main() -> ExitCode {
             if e.is::<Usage>() { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
         }
     }
+}
+
+/// Opening an embedded store would make its folder: one that was mistyped must not become one.
+fn needs_data(config: &Config) -> anyhow::Result<()> {
+    if matches!(config.store, Store::Embedded(_)) && !config.data.is_dir() {
+        anyhow::bail!("there is no folder {}: give the one that `filin run` keeps its data in by --data", config.data.display());
+    }
+    Ok(())
 }
 
 /// A mistake in the command line or the configuration: exit code 2.

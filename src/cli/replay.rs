@@ -372,10 +372,7 @@ fn adapter_of(source: &Source) -> anyhow::Result<Adapter> {
 }
 
 fn from_log(args: &Args, config: &Config) -> anyhow::Result<ExitCode> {
-    // Opening would make it: a folder that was mistyped must not become one.
-    if matches!(config.store, Store::Embedded(_)) && !config.data.is_dir() {
-        anyhow::bail!("there is no folder {}: give the one that `filin run` keeps its data in by --data", config.data.display());
-    }
+    super::needs_data(config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let (mut output, alias) = (Output::open(args)?, Alias::new(service::alias_key(config)?));
     runtime

@@ -11,6 +11,7 @@ use crate::{
     ops::clock,
     store::{
         actions::{self, ActionRow, Standing},
+        integrity::Seal,
         persist,
     },
 };
@@ -19,14 +20,16 @@ use crate::{
 pub struct Answers {
     ingestor: Ingestor,
     client: clickhouse::Client,
+    /// What proves that an action was written here.
+    seal: Seal,
     /// One action at a time: whoever comes second sees the first. Of two instances the earlier row holds.
     turn: Semaphore,
 }
 
 impl Answers {
     /// With what an answer works.
-    pub fn new(ingestor: Ingestor, client: clickhouse::Client) -> Self {
-        Self { ingestor, client, turn: Semaphore::new(1) }
+    pub fn new(ingestor: Ingestor, client: clickhouse::Client, seal: Seal) -> Self {
+        Self { ingestor, client, seal, turn: Semaphore::new(1) }
     }
 
     /// The record first: a verdict that is seen is in the log. Written twice after a failure it changes nothing more.
@@ -48,7 +51,8 @@ impl Answers {
             self.ingestor.order(&latest.tenant, record).await.map_err(|e| away(e.to_string()))?;
         }
         let said = |text: &Option<String>| text.as_deref().unwrap_or_default().trim().to_owned();
-        let row = ActionRow {
+        let who = (latest.tenant.clone(), latest.manager.clone().unwrap_or_default());
+        let mut row = ActionRow {
             tenant: latest.tenant.clone(),
             alert_id: latest.alert_id.clone(),
             revision: standing.revision + 1,
@@ -61,7 +65,10 @@ impl Answers {
             reason: said(&order.reason),
             comment: said(&order.comment),
             assignee: said(&order.assignee),
+            proof: String::new(),
         };
+        // Its proof before it: a row is never without.
+        self.seal.sign(&self.client, &mut row, &who).await.map_err(|e| away(e.to_string()))?;
         persist("action", || actions::save(&self.client, &row)).await.map_err(|e| away(e.to_string()))?;
         let held = persist("actions", || actions::of(&self.client, &ids)).await.map_err(|e| away(e.to_string()))?;
         match held.iter().any(|a| a.action_id == row.action_id) {

@@ -14,6 +14,7 @@ use crate::{
     store::{
         self,
         actions::{self, ActionKind, ActionRow, Standing, State},
+        integrity::Seal,
         notifications::{self, Unanswered},
     },
 };
@@ -28,7 +29,13 @@ pub const ACTOR: &str = "filin";
 const SPACE: Uuid = Uuid::from_u128(0x6d1e_57ac_0f43_5d1b_9c3a_2b7f_94d0_11e8);
 
 /// Escalates the alerts of the tenants that are scored here, until `stop`. What the store refuses now is tried again.
-pub async fn run(client: clickhouse::Client, plan: Escalation, mut progress: watch::Receiver<Progress>, stop: CancellationToken) {
+pub async fn run(
+    client: clickhouse::Client,
+    seal: Seal,
+    plan: Escalation,
+    mut progress: watch::Receiver<Progress>,
+    stop: CancellationToken,
+) {
     let watching = async {
         if progress.wait_for(|p| p.restored).await.is_err() {
             return;
@@ -36,7 +43,7 @@ pub async fn run(client: clickhouse::Client, plan: Escalation, mut progress: wat
         loop {
             tokio::time::sleep((plan.after / 4).clamp(EVERY.0, EVERY.1)).await;
             let tenants: Vec<String> = progress.borrow().watched().cloned().collect();
-            if let Err(error) = look(&client, &plan, &tenants).await {
+            if let Err(error) = look(&client, &seal, &plan, &tenants).await {
                 tracing::warn!(%error, "what nobody answered cannot be looked up, trying again");
             }
         }
@@ -47,7 +54,7 @@ pub async fn run(client: clickhouse::Client, plan: Escalation, mut progress: wat
     }
 }
 
-async fn look(client: &clickhouse::Client, plan: &Escalation, tenants: &[String]) -> Result<(), store::Error> {
+async fn look(client: &clickhouse::Client, seal: &Seal, plan: &Escalation, tenants: &[String]) -> Result<(), store::Error> {
     let (now, severe) = (clock::now(), Severity::from_word(&plan.from).map(at_least).unwrap_or_default());
     let after_ms = i64::try_from(plan.after.as_millis()).unwrap_or(i64::MAX);
     for some in notifications::unanswered(client, tenants, &severe, now.plus(-after_ms), now).await?.chunks(notifications::CHUNK) {
@@ -55,7 +62,9 @@ async fn look(client: &clickhouse::Client, plan: &Escalation, tenants: &[String]
         let done = actions::of(client, &ids).await?;
         for alert in some {
             let of: Vec<&ActionRow> = done.iter().filter(|a| a.alert_id == alert.alert_id).collect();
-            if let Some(row) = escalated(alert, &of, plan.after, now.millis()) {
+            if let Some(mut row) = escalated(alert, &of, plan.after, now.millis()) {
+                let who = (alert.tenant.clone(), alert.manager.clone());
+                seal.sign(client, &mut row, &who).await?;
                 actions::save(client, &row).await?;
                 tracing::info!(alert_id = row.alert_id, tenant = row.tenant, "nobody answered: escalated");
             }
@@ -88,6 +97,7 @@ fn escalated(alert: &Unanswered, done: &[&ActionRow], after: Duration, now: i64)
         reason: format!("nobody answered for {}", crate::ops::config::span_text(after)),
         comment: String::new(),
         assignee: String::new(),
+        proof: String::new(),
     })
 }
 
@@ -111,12 +121,13 @@ mod tests {
             reason: String::new(),
             comment: String::new(),
             assignee: String::new(),
+            proof: String::new(),
         }
     }
 
     #[test]
     fn it_goes_up_when_nobody_did_anything_for_so_long() {
-        let alert = Unanswered { tenant: "t".to_owned(), alert_id: "a".to_owned(), told: HOUR };
+        let alert = Unanswered { tenant: "t".to_owned(), alert_id: "a".to_owned(), manager: String::new(), told: HOUR };
         let check = |done: &[(i64, ActionKind)], now: i64, expected: Option<u32>| {
             let rows: Vec<ActionRow> = (1..).zip(done).map(|(n, (at, kind))| action(n, *at, *kind)).collect();
             let found = escalated(&alert, &rows.iter().collect::<Vec<_>>(), Duration::from_secs(8 * 3600), now);

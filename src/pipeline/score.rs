@@ -25,6 +25,7 @@ use crate::{
     store::{
         self, Alias, Keep,
         canaries::CanaryRow,
+        integrity::{self, Chained, Seal},
         keep::Stored,
         notifications::{self, Note},
         persist,
@@ -124,6 +125,8 @@ pub struct Scorer<K = clickhouse::Client> {
     /// The wall clock, which generations come from.
     clock: fn() -> Timestamp,
     alias: Alias,
+    /// What makes links of alerts and answers.
+    seal: Seal,
     log_id: String,
     cadence: Cadence,
     metrics: Metrics,
@@ -157,6 +160,8 @@ struct Partition {
     generation: Option<u32>,
     /// Offset of that full snapshot.
     base: u64,
+    /// What proves its alerts and answers.
+    chained: Chained,
     /// The canaries, where they live here: heard, never kept.
     canaries: Watching,
     /// Tenants with roll-ups to write.
@@ -187,6 +192,7 @@ impl<K: Keep> Scorer<K> {
         Self {
             store,
             clock: clock::now,
+            seal: Seal::of(&alias),
             alias,
             log_id,
             cadence,
@@ -319,6 +325,8 @@ impl<K: Keep> Scorer<K> {
             return Ok(Partition::default());
         };
         let tenants = restore(store, &at).await?;
+        let tips = |chain, until| persist("tips", move || store.tips(&self.log_id, id, chain, until));
+        let chained = Chained::behind(tips(integrity::ALERTS, at.log_offset).await?, tips(integrity::ACTIONS, u64::MAX).await?);
         tracing::info!(partition = id, offset = at.log_offset, tenants = tenants.len(), "restored");
         Ok(Partition {
             tenants,
@@ -326,6 +334,7 @@ impl<K: Keep> Scorer<K> {
             saved: Some(at.log_offset),
             generation: Some(at.generation),
             base: at.base,
+            chained,
             ..Partition::default()
         })
     }
@@ -391,7 +400,9 @@ impl<K: Keep> Scorer<K> {
                 }
                 Effect::Alert(alert) => {
                     self.metrics.alert(&alert.kind, alert.severity.as_str(), alert.version);
-                    self.pending.alerts.push(rows::alert(*alert, &self.alias, position));
+                    let row = rows::alert(*alert, &self.alias, position);
+                    partition.chained.take(&row, position.offset);
+                    self.pending.alerts.push(row);
                 }
             }
         }
@@ -502,7 +513,14 @@ impl<K: Keep> Scorer<K> {
             engine: VERSION.to_owned(),
             at: now.millis(),
         };
-        let store = &self.store;
+        let (store, metrics) = (&self.store, &self.metrics);
+        // What proves the rows stands before the checkpoint that says they are stored: a span that is scored again links them again.
+        let actions = store::persist_or_tell("unproved", metrics, || store.unproved(&self.log_id, id)).await?;
+        let who = partition.chained.people(&actions);
+        let salts = store::persist_or_tell("salts", metrics, || store.salts(&who, now)).await?;
+        let (links, head) = partition.chained.close(&self.seal, &salts, (&self.log_id, id, offset), &actions, false);
+        insert(store, metrics, "integrity", &links).await?;
+        insert(store, metrics, "integrity_heads", &[head]).await?;
         store::persist_or_tell("checkpoint", &self.metrics, || state::save(store, &managers, &tenants, &row)).await?;
         for tenant in partition.tenants.values_mut() {
             tenant.mark_clean();

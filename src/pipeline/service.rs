@@ -32,7 +32,11 @@ use crate::{
         metrics::Metrics,
         random,
     },
-    store::{self, Alias, state},
+    store::{
+        self, Alias,
+        integrity::{self, Seal},
+        state,
+    },
 };
 
 /// The key of `log_meta` under which the instance that started last says where its console is.
@@ -134,6 +138,14 @@ pub async fn run(
     let writer = tokio::spawn(writer);
     let has = |role| config.roles.contains(&role);
 
+    let seal = Seal::of(&alias);
+    if has(Role::Score) {
+        let adopted = integrity::adopt(&client, &seal, &log_id, started).await?;
+        if adopted != integrity::Adopted::default() {
+            let (alerts, actions) = (adopted.alerts, adopted.actions);
+            tracing::info!(alerts, actions, "what was stored before there was a chain of integrity is taken as it is");
+        }
+    }
     let policies = policies(&config)?;
     let ingestor = Ingestor::open(appender, partitions, client.clone(), alias.clone(), metrics.clone(), policies.clone()).await?;
     let lines = Line::open(&config).map_err(Error::Config)?;
@@ -155,7 +167,7 @@ pub async fn run(
             (opened.password.clone(), Arc::new(letters) as Arc<dyn api::Retry>)
         }),
         orders: has(Role::Normalise).then(|| (opened.password.clone(), Arc::new(orders.clone()) as Arc<dyn api::Obey>)),
-        act: has(Role::Web).then(|| Arc::new(Answers::new(ingestor.clone(), client.clone())) as Arc<dyn api::Act>),
+        act: has(Role::Web).then(|| Arc::new(Answers::new(ingestor.clone(), client.clone(), seal.clone())) as Arc<dyn api::Act>),
         reader: has(Role::Web).then(|| Arc::new(Stored::new(client.clone())) as Arc<dyn api::Reader>),
         status: watch.clone(),
         metrics: metrics.clone(),
@@ -193,7 +205,7 @@ pub async fn run(
             let task = tell::run(client.clone(), lines, manner, metrics.clone(), told, feeding.clone());
             tasks.push(unfailing(task));
             if let Some(plan) = &config.alerts.escalation {
-                let task = escalate::run(client.clone(), plan.clone(), unanswered, feeding.clone());
+                let task = escalate::run(client.clone(), seal, plan.clone(), unanswered, feeding.clone());
                 tasks.push(unfailing(task));
             }
             let task = rank::run(client.clone(), metrics.clone(), taught, feeding.clone());

@@ -58,6 +58,8 @@ pub struct ActionRow {
     pub reason: String,
     pub comment: String,
     pub assignee: String,
+    /// That Filin wrote it.
+    pub proof: String,
 }
 
 /// What the actions make of an alert.
@@ -168,6 +170,7 @@ mod tests {
             reason: String::new(),
             comment: String::new(),
             assignee: assignee.to_owned(),
+            proof: String::new(),
         };
         let mut done = Vec::new();
         assert_eq!(Standing::of(&done), Standing::default());

@@ -21,6 +21,15 @@ impl Alias {
         Self { key }
     }
 
+    /// Another secret of the same key, for another purpose.
+    pub(super) fn secret(&self, purpose: &str) -> [u8; 32] {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.key).expect("an HMAC takes keys of any length");
+        // No tenant's name and manager's id begin so.
+        mac.update(&[0, 0]);
+        mac.update(purpose.as_bytes());
+        mac.finalize().into_bytes().into()
+    }
+
     /// The pseudonym of a manager; none for no manager.
     pub fn of(&self, tenant: &str, manager: &str) -> String {
         if manager.is_empty() {

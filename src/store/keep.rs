@@ -1,9 +1,13 @@
 //! What scoring needs of the store, in one place. ClickHouse has it; in tests so has a memory in which crashes can be planned.
 
-use std::{collections::BTreeMap, future::Future};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    future::Future,
+};
 
 use super::{
     Error,
+    integrity::{self, Person, Proved, Salts},
     state::{self, Checkpoint, Restored},
     unchecked,
 };
@@ -46,6 +50,30 @@ pub trait Keep: Clone + Send + Sync + 'static {
     /// When the store is away or refuses.
     fn drop_old_generations(&self, log_id: &str, partition: u32) -> impl Future<Output = Result<(), Error>> + Send;
 
+    /// The salts of these people; who has none gets one, the same whoever asks.
+    ///
+    /// # Errors
+    /// When the store is away or refuses.
+    fn salts(&self, who: &BTreeSet<Person>, at: Timestamp) -> impl Future<Output = Result<Salts, Error>> + Send;
+
+    /// The last links of a partition's chain up to an offset.
+    ///
+    /// # Errors
+    /// When the store is away or refuses.
+    fn tips(
+        &self,
+        log_id: &str,
+        partition: u32,
+        chain: &'static str,
+        until: u64,
+    ) -> impl Future<Output = Result<Vec<String>, Error>> + Send;
+
+    /// What people did about a partition's alerts and is in no link yet.
+    ///
+    /// # Errors
+    /// When the store is away or refuses.
+    fn unproved(&self, log_id: &str, partition: u32) -> impl Future<Output = Result<Vec<Proved>, Error>> + Send;
+
     /// The free part of its fullest disk; none where that is not known.
     fn disk_free(&self) -> impl Future<Output = Option<f64>> + Send;
 }
@@ -74,6 +102,18 @@ impl Keep for clickhouse::Client {
 
     async fn drop_old_generations(&self, log_id: &str, partition: u32) -> Result<(), Error> {
         state::drop_old_generations(self, log_id, partition).await
+    }
+
+    async fn salts(&self, who: &BTreeSet<Person>, at: Timestamp) -> Result<Salts, Error> {
+        integrity::salts(self, who, at).await
+    }
+
+    async fn tips(&self, log_id: &str, partition: u32, chain: &'static str, until: u64) -> Result<Vec<String>, Error> {
+        integrity::tips(self, log_id, partition, chain, until).await
+    }
+
+    async fn unproved(&self, log_id: &str, partition: u32) -> Result<Vec<Proved>, Error> {
+        integrity::unproved(self, log_id, partition).await
     }
 
     async fn disk_free(&self) -> Option<f64> {

@@ -14,6 +14,7 @@ const MIGRATIONS: &[(u32, &str)] = &[
     (8, include_str!("../../schemas/clickhouse/0008_notifications.sql")),
     (9, include_str!("../../schemas/clickhouse/0009_checkpoint_base.sql")),
     (10, include_str!("../../schemas/clickhouse/0010_priorities.sql")),
+    (11, include_str!("../../schemas/clickhouse/0011_integrity.sql")),
 ];
 
 /// Days that events and what was found in them are kept.

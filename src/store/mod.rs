@@ -9,6 +9,7 @@ pub mod digest;
 pub mod embedded;
 pub mod events;
 pub mod incident;
+pub mod integrity;
 pub mod keep;
 pub mod migrate;
 pub mod notifications;

@@ -224,6 +224,8 @@ pub struct Unanswered {
     pub tenant: String,
     /// The alert.
     pub alert_id: String,
+    /// Whom it is about; empty: nobody.
+    pub manager: String,
     /// When somebody was told of it first, milliseconds since 1970.
     pub told: i64,
 }
@@ -242,10 +244,10 @@ pub async fn unanswered(
     if tenants.is_empty() {
         return Ok(Vec::new());
     }
-    let sql = "SELECT n.tenant, n.alert_id, n.told FROM \
+    let sql = "SELECT n.tenant, n.alert_id, a.manager, n.told FROM \
                (SELECT toString(tenant) AS tenant, alert_id, toUnixTimestamp64Milli(minIf(at, state = 'sent')) AS told FROM notifications \
                WHERE tenant IN ? AND state = 'sent' AND at > fromUnixTimestamp64Milli(?) GROUP BY tenant, alert_id HAVING told <= ?) AS n \
-               INNER JOIN (SELECT toString(tenant) AS tenant, alert_id, argMax(severity, version) AS severity FROM alerts \
+               INNER JOIN (SELECT toString(tenant) AS tenant, alert_id, any(manager) AS manager, argMax(severity, version) AS severity FROM alerts \
                WHERE tenant IN ? GROUP BY tenant, alert_id) AS a ON n.tenant = a.tenant AND n.alert_id = a.alert_id \
                LEFT JOIN (SELECT toString(tenant) AS tenant, alert_id, state FROM alert_states) AS s \
                ON n.tenant = s.tenant AND n.alert_id = s.alert_id \

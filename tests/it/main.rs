@@ -12,6 +12,7 @@ mod dead_letters;
 mod digest;
 mod embedded;
 mod incident;
+mod integrity;
 mod kafka;
 mod layers;
 mod notify;

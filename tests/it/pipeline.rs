@@ -82,6 +82,7 @@ fn verified(data: &Path, root: &Path) -> PathBuf {
     command.arg(&stored).args(["--alerts".as_ref(), root.join("from-log.jsonl").as_os_str()]);
     ended(command, 0);
     assert_eq!(alerts(&stored), alerts(&root.join("from-log.jsonl")));
+    ended(filin(&["verify", "--data", data.to_str().expect("a plain path")]), 0);
     stored
 }
 
@@ -466,6 +467,7 @@ fn through_kafka_and_a_server_the_alerts_are_the_same_after_five_kills() {
     let mut command = filin(&["replay", "--from-log", "--verify", "--config", config.to_str().expect("plain"), "--stored"]);
     command.arg(&stored).args(["--alerts".as_ref(), root.path().join("from-log.jsonl").as_os_str()]);
     ended(command, 0);
+    ended(filin(&["verify", "--config", config.to_str().expect("plain")]), 0);
     assert_eq!(alerts(&stored), alerts(&root.path().join("from-log.jsonl")));
     assert_eq!(alerts(&stored), alerts(&company.replayed(root.path())), "the same as from files, all fields");
 }

@@ -19,6 +19,7 @@ const TABLES: &[&str] = &[
     "clients",
     "dead_letters",
     "events_raw",
+    "integrity_salts",
     "log",
     "log_meta",
     "manager_state",

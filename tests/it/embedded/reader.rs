@@ -15,7 +15,19 @@ use super::{
 /// A server with Filin's tables as far as these tests need them.
 fn server() -> Server {
     let server = Server::temporary(&[]);
-    for table in ["users", "clients", "orders", "events_raw", "reveals", "manager_state", "tenant_state", "priors", "log", "log_meta"] {
+    for table in [
+        "users",
+        "clients",
+        "orders",
+        "events_raw",
+        "reveals",
+        "manager_state",
+        "tenant_state",
+        "priors",
+        "log",
+        "log_meta",
+        "integrity_salts",
+    ] {
         server.run(&format!("CREATE TABLE {table} (id UInt64, name String) ENGINE = ReplacingMergeTree ORDER BY id"));
         server.run(&format!("INSERT INTO {table} VALUES (1, 'secret')"));
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::table::Tables;
+use super::{LOG, memory::salts, table::Tables};
 use crate::{
     engine::{Effect, LogLine, Record, Tenant},
     event::{Timestamp, dedup_hash},
@@ -10,6 +10,7 @@ use crate::{
     pipeline::score::{KEEP_MS, dispatch},
     store::{
         Alias,
+        integrity::{Chained, Seal},
         rows::{self, Position},
         state::Restored,
     },
@@ -29,12 +30,14 @@ pub(super) struct Alone {
     /// Lines applied.
     pub(super) n: usize,
     pub(super) made: Tables,
+    /// The links of its alerts.
+    pub(super) chained: Chained,
 }
 
 impl Alone {
     /// Applies the lines behind those that were applied.
     pub(super) fn advance(&mut self, partition: u32, lines: &[Read]) -> Result<(), String> {
-        let (mut effects, made) = (Vec::new(), &mut self.made);
+        let (mut effects, made, seal) = (Vec::new(), &mut self.made, Seal::of(&alias()));
         for read in lines.iter().skip(self.n) {
             let line: LogLine = serde_json::from_slice(&read.line).expect("the simulation wrote it");
             let at = Position { partition, offset: read.offset };
@@ -52,8 +55,16 @@ impl Alone {
                     }
                     Effect::Repeated => {}
                     Effect::Signal(s) => made.signals.make(&rows::signal(*s, event, &alias(), at))?,
-                    Effect::Alert(a) => made.alerts.make(&rows::alert(*a, &alias(), at))?,
+                    Effect::Alert(a) => {
+                        let row = rows::alert(*a, &alias(), at);
+                        self.chained.take(&row, at.offset);
+                        made.alerts.make(&row)?;
+                    }
                 }
+            }
+            let salts = salts(&self.chained.people(&[]));
+            for link in self.chained.close(&seal, &salts, (LOG, partition, read.offset), &[], false).0 {
+                made.links.make(&link)?;
             }
             let (days, hours) = self.tenants.get_mut(&line.tenant).expect("it had a line").take_rollups();
             for d in days {

@@ -1,11 +1,12 @@
 //! The store as one instance sees it, and what happens to the instance while it waits for it.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
+use sha2::{Digest as _, Sha256};
 use tokio::time::sleep;
 
 use super::world::{Lie, World};
@@ -13,6 +14,7 @@ use crate::{
     event::Timestamp,
     store::{
         self, Keep,
+        integrity::{Person, Proved, Salts},
         keep::Stored,
         state::{Checkpoint, Restored},
     },
@@ -91,6 +93,11 @@ impl Life {
         }
         self.plan.take().map(|p| p.part)
     }
+}
+
+/// Everybody has a salt from the beginning: that two who ask at once get one is asked of a real engine.
+pub(super) fn salts(who: &BTreeSet<Person>) -> Salts {
+    who.iter().map(|(tenant, manager)| ((tenant.clone(), manager.clone()), Sha256::digest(format!("{tenant}/{manager}")).into())).collect()
 }
 
 impl Memory {
@@ -200,6 +207,19 @@ impl Keep for Memory {
             locked(&self.world).drop_old_generations(partition, part == Part::Half);
         }
         self.end(fate, ()).await
+    }
+
+    async fn salts(&self, who: &BTreeSet<Person>, _: Timestamp) -> Result<Salts, store::Error> {
+        self.ask("salts", |_| salts(who)).await
+    }
+
+    async fn tips(&self, _: &str, partition: u32, chain: &'static str, until: u64) -> Result<Vec<String>, store::Error> {
+        self.ask("tips", |world| world.tips(partition, chain, until)).await
+    }
+
+    async fn unproved(&self, _: &str, _: u32) -> Result<Vec<Proved>, store::Error> {
+        // Nobody answers alerts here.
+        self.ask("unproved", |_| Vec::new()).await
     }
 
     async fn disk_free(&self) -> Option<f64> {

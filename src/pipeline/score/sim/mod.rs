@@ -32,7 +32,7 @@ const LOG: &str = "memory:1";
 const RECEIVER: Receiver = Receiver::Alertmanager;
 
 /// Where an instance may die: at each call to the store and behind a commit.
-const STEPS: [&str; 16] = [
+const STEPS: [&str; 21] = [
     "newest",
     "load",
     "seen",
@@ -44,6 +44,11 @@ const STEPS: [&str; 16] = [
     "mutes",
     "alerts",
     "notifications",
+    "tips",
+    "unproved",
+    "salts",
+    "integrity",
+    "integrity_heads",
     "manager_state",
     "tenant_state",
     "checkpoints",
@@ -111,7 +116,7 @@ fn nothing_is_lost_or_doubled_whatever_happens() {
 
 /// Every fault bites: an instance died at each step, and what others have to bear was seen.
 fn must_happen() -> impl Iterator<Item = (&'static str, &'static str)> {
-    let writes = |step: &str| !["newest", "load", "seen", "committed"].contains(&step);
+    let writes = |step: &str| !["newest", "load", "seen", "tips", "unproved", "salts", "committed"].contains(&step);
     let amid = STEPS.into_iter().filter(move |s| writes(s)).flat_map(|s| [("amid", s), ("ahead of", s)]);
     let calls = STEPS.into_iter().flat_map(|s| [("before", s), ("behind", s)]).filter(|c| *c != ("before", "committed"));
     let others = [

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fmt::Debug};
 
 use crate::store::{
+    integrity::LinkRow,
     notifications::Note,
     rows::{AlertRow, DayRow, Event, EventRaw, HourRow, MuteRow, SignalRow},
 };
@@ -109,6 +110,7 @@ pub(super) struct Tables {
     pub(super) days: Table<DayRow>,
     pub(super) hours: Table<HourRow>,
     pub(super) mutes: Table<MuteRow>,
+    pub(super) links: Table<LinkRow>,
 }
 
 impl Tables {
@@ -121,6 +123,7 @@ impl Tables {
             .or_else(|| of("manager_day", self.days.lacks(&mut made.days, offset)))
             .or_else(|| of("manager_hour", self.hours.lacks(&mut made.hours, offset)))
             .or_else(|| of("mutes", self.mutes.lacks(&mut made.mutes, offset)))
+            .or_else(|| of("integrity", self.links.lacks(&mut made.links, offset)))
     }
 
     pub(super) fn differ(&self, made: &Self) -> Option<String> {
@@ -132,6 +135,7 @@ impl Tables {
             .or_else(|| of("manager_day", self.days.differs(&made.days)))
             .or_else(|| of("manager_hour", self.hours.differs(&made.hours)))
             .or_else(|| of("mutes", self.mutes.differs(&made.mutes)))
+            .or_else(|| of("integrity", self.links.differs(&made.links)))
     }
 
     pub(super) fn extend(&mut self, other: Self) {
@@ -142,6 +146,7 @@ impl Tables {
         self.days.extend(other.days);
         self.hours.extend(other.hours);
         self.mutes.extend(other.mutes);
+        self.links.extend(other.links);
     }
 }
 
@@ -202,6 +207,16 @@ impl Line for Note {
     }
     fn version(&self) -> u64 {
         self.at.cast_unsigned()
+    }
+}
+
+/// A line has one link: another one at its place would be another chain.
+impl Line for LinkRow {
+    fn key(&self) -> Key {
+        key(&self.chain, "", self.log_offset.cast_signed(), &[&self.partition.to_string()])
+    }
+    fn version(&self) -> u64 {
+        self.log_offset
     }
 }
 

@@ -20,6 +20,7 @@ use crate::{
     event::{Timestamp, dedup_hash},
     log::{self, Read},
     store::{
+        integrity::{HeadRow, LinkRow},
         notifications::{self, Note},
         rows,
         state::{Checkpoint, ManagerState, Restored, TenantState},
@@ -82,6 +83,8 @@ pub(super) struct World {
     named: BTreeSet<(String, String)>,
     managers: Vec<ManagerState>,
     tenants: Vec<TenantState>,
+    /// Ends of the chains, by partition.
+    heads: BTreeMap<u32, HeadRow>,
     /// By partition and offset; of two the later one.
     checkpoints: BTreeMap<(u32, u64), Checkpoint>,
     alone: BTreeMap<u32, Alone>,
@@ -105,6 +108,7 @@ impl World {
             named: BTreeSet::new(),
             managers: Vec::new(),
             tenants: Vec::new(),
+            heads: BTreeMap::new(),
             checkpoints: BTreeMap::new(),
             alone: BTreeMap::new(),
             holders: BTreeMap::new(),
@@ -148,6 +152,15 @@ impl World {
             self.stored.hours.put(r)
         } else if let Some(r) = row.downcast_ref::<rows::MuteRow>() {
             self.stored.mutes.put(r)
+        } else if let Some(r) = row.downcast_ref::<LinkRow>() {
+            partition = Some(r.partition);
+            self.stored.links.put(r)
+        } else if let Some(r) = row.downcast_ref::<HeadRow>() {
+            partition = Some(r.partition);
+            if self.heads.get(&r.partition).is_none_or(|old| old.log_offset <= r.log_offset) {
+                self.heads.insert(r.partition, r.clone());
+            }
+            Ok(())
         } else if let Some(r) = row.downcast_ref::<Note>() {
             let known = self.stored.alerts.rows().any(|a| (&a.tenant, &a.alert_id, a.version) == (&r.tenant, &r.alert_id, r.version));
             if known { self.notes.put(r) } else { Err(format!("alert {} is due before it is stored", r.alert_id)) }
@@ -190,6 +203,14 @@ impl World {
     pub(super) fn newest(&self, partition: u32) -> Option<Checkpoint> {
         let kept = self.kept(partition);
         self.of(partition).rev().find(|c| kept.contains(&c.generation)).cloned()
+    }
+
+    pub(super) fn tips(&self, partition: u32, chain: &str, until: u64) -> Vec<String> {
+        let of = |l: &&LinkRow| l.partition == partition && l.chain == chain && l.log_offset <= until;
+        let links: Vec<&LinkRow> = self.stored.links.rows().filter(of).collect();
+        let followed: BTreeSet<&String> = links.iter().flat_map(|l| &l.previous).collect();
+        let tips: BTreeSet<&String> = links.iter().map(|l| &l.hash).filter(|hash| !followed.contains(hash)).collect();
+        tips.into_iter().cloned().collect()
     }
 
     fn of(&self, partition: u32) -> impl DoubleEndedIterator<Item = &Checkpoint> {
@@ -260,6 +281,13 @@ impl World {
         alone.advance(at.partition, &lines[..n])?;
         if let Some(what) = self.stored.lacks(&mut alone.made, at.log_offset).or_else(|| self.untold(&alone.made)) {
             return Err(format!("{place}: {what}"));
+        }
+        match self.heads.get(&at.partition) {
+            Some(head) if head.log_offset == at.log_offset && head.alerts != alone.chained.alerts => {
+                return Err(format!("{place}: its chain ends in {:?} instead of {:?}", head.alerts, alone.chained.alerts));
+            }
+            Some(head) if head.log_offset >= at.log_offset => {}
+            other => return Err(format!("{place}: no head says where its chain ends: {other:?}")),
         }
         // Of one that is not the newest nobody will begin.
         let begins = self.newest(at.partition).as_ref() == Some(at);
