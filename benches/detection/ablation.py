@@ -21,6 +21,8 @@ OFF = {
     "alerts.groups": "[alerts]\ngroups = false\n",
     "controls.drip.restart": "[controls.drip]\nrestart = false\n",
     "controls.unrelated.share": "[controls.unrelated]\nshare = false\n",
+    "controls.unrelated.lately": "[controls.unrelated]\nlately = false\n",
+    "controls.mass_change.housekeeping": "[controls.mass_change]\nhousekeeping = false\n",
     "controls.shared_account.two_places": "[controls.shared_account]\ntwo_places = false\n",
     "controls.chunked_export.hour": "[controls.chunked_export]\nhour = false\n",
 }
@@ -37,7 +39,7 @@ CONTROLS = {
 }
 REFERENCE = (
     "[alerts]\nstakes = false\nrobust = false\ngroups = false\nprior = 'none'\n[controls.drip]\nrestart = false\n"
-    "[controls.unrelated]\nshare = false\n[controls.shared_account]\ntwo_places = false\n[controls.chunked_export]\nhour = false\n"
+    "[controls.unrelated]\nshare = false\nlately = false\n[controls.mass_change]\nhousekeeping = false\n[controls.shared_account]\ntwo_places = false\n[controls.chunked_export]\nhour = false\n"
 )
 PARTS = {
     "everything on": "",

@@ -31,7 +31,7 @@ impl Tenant {
         let now = at.millis();
         let Some(since) = self.shared.watch.since else { return };
         let mut found: Vec<Due<'_>> = Vec::new();
-        let new_hour = self.shared.watch.tick(now);
+        let Some(new_hour) = self.shared.watch.tick(now) else { return };
         let (terms, people, prior) = (&self.terms, &self.people, self.shared.prior.as_deref());
         let zone = self.calendar.zone_of(0);
         let (watch, mutes) = (&mut self.shared.watch, &self.shared.mutes);
@@ -55,7 +55,7 @@ impl Tenant {
                 // Whoever left before the log began is asked about only where the directory says that the account is open.
                 let asked = ended_ms >= since || person.active == Some(true);
                 let closed = person.active == Some(false) || watch.is_closed(id, ended_ms);
-                if deadline > now || !asked || closed || !watch.tell(format!("leaver_not_closed/{id}"), deadline, now) {
+                if deadline > now || !asked || closed || !watch.tell(format!("leaver_not_closed/{id}"), deadline) {
                     continue;
                 }
                 let hours = hours(terms.limits.close_ms);
@@ -72,7 +72,7 @@ impl Tenant {
         if terms.enabled("backup_overdue") {
             for target in &terms.backup_targets {
                 let deadline = watch.backup(target).unwrap_or(since).saturating_add(terms.limits.backup_ms);
-                if deadline > now || !watch.tell(format!("backup_overdue/{target}"), deadline, now) {
+                if deadline > now || !watch.tell(format!("backup_overdue/{target}"), deadline) {
                     continue;
                 }
                 let hours = hours(terms.limits.backup_ms);
@@ -89,7 +89,7 @@ impl Tenant {
                 .filter_map(|(source, pulse)| pulse.silent(now, least, weeks).map(|(_, at)| (source.clone(), at, pulse.last_ms())))
                 .collect();
             for (source, deadline, last) in silent {
-                if !watch.tell(format!("audit_gap/{source}"), deadline, now) {
+                if !watch.tell(format!("audit_gap/{source}"), deadline) {
                     continue;
                 }
                 let heard = explain::dates(zone, Timestamp::from_millis(last));

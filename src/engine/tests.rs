@@ -371,7 +371,7 @@ proptest! {
             prop_assert!(a.controls.is_sorted() && a.mitre.is_sorted() && a.controls.contains(&a.kind));
             prop_assert!(!a.summary.en.is_empty() && !a.summary.ru.is_empty());
             let before = alerts.insert(&a.alert_id, a);
-            prop_assert_eq!(a.version, before.map_or(1, |b| b.version + 1));
+            prop_assert_eq!(a.version, before.map_or(1, |b| b.version + 1), "{:?} after {:?}", a, before);
             prop_assert_eq!(a.notify, before.is_none_or(|b| a.severity > b.severity));
             prop_assert!(before.is_none_or(|b| a.severity >= b.severity && a.opened_at == b.opened_at));
         }
@@ -429,6 +429,8 @@ fn states_of_earlier_versions_are_read() {
     let mut whole = Tenant::new("t");
     first.iter().for_each(|r| whole.apply(r, &mut Vec::new()));
     let written = save(&whole);
+    let looked_back = |id: &String| whole.roster.find(id).is_some_and(|n| whole.roster.get(n).nears != Default::default());
+    assert!(whole.managers().iter().any(looked_back), "no day to look back at");
     let mine = folder.join(format!("{}.bin", state::VERSION));
     if !mine.exists() {
         std::fs::write(&mine, postcard::to_stdvec(&written).expect("texts and bytes")).expect("a writable folder");

@@ -125,19 +125,25 @@ impl Watch {
     }
 
     /// Whether an absence is to be told: once, and not when its deadline is long past.
-    pub(super) fn tell(&mut self, what: String, deadline: i64, now: i64) -> bool {
-        deadline > now - TOLD_MS && self.told.insert((deadline, what))
+    pub(super) fn tell(&mut self, what: String, deadline: i64) -> bool {
+        deadline > self.oldest() && self.told.insert((deadline, what))
     }
 
-    /// A tick; true in a new hour.
-    pub(super) fn tick(&mut self, now: i64) -> bool {
+    /// Deadlines up to here are long past.
+    fn oldest(&self) -> i64 {
+        self.hour.map_or(i64::MIN, |hour| hour * HOUR_MS - TOLD_MS)
+    }
+
+    /// A tick: whether its hour is new. None when the clock went back by hours: what was forgotten since would be told again.
+    pub(super) fn tick(&mut self, now: i64) -> Option<bool> {
         let hour = now.div_euclid(HOUR_MS);
-        if self.hour.is_some_and(|h| h >= hour) {
-            return false;
+        let new = self.hour.is_none_or(|h| h < hour);
+        if new {
+            self.hour = Some(hour);
+            let oldest = self.oldest();
+            self.told.retain(|(deadline, _)| *deadline > oldest);
         }
-        self.hour = Some(hour);
-        self.told.retain(|(deadline, _)| *deadline > now - TOLD_MS);
-        true
+        (self.hour == Some(hour)).then_some(new)
     }
 }
 
@@ -307,6 +313,16 @@ fn of_week(hour: i64) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clock_that_goes_back_tells_nothing_again() {
+        let mut watch = Watch::default();
+        let (deadline, day) = (5 * DAY_MS, |d: i64| d * DAY_MS);
+        assert_eq!(watch.tick(day(6)), Some(true));
+        assert!(watch.tell("backup".to_owned(), deadline) && !watch.tell("backup".to_owned(), deadline));
+        assert_eq!([watch.tick(day(70)), watch.tick(day(6)), watch.tick(day(70) + 1)], [Some(true), None, Some(false)]);
+        assert!(!watch.tell("backup".to_owned(), deadline), "forgotten, and too old to be asked about");
+    }
 
     #[test]
     fn a_source_is_silent_when_it_misses_hours_in_which_it_always_spoke() {
