@@ -3,6 +3,7 @@
 mod adapters;
 mod ask;
 mod audit;
+mod backup;
 mod canary;
 mod check;
 mod clickhouse;
@@ -25,6 +26,7 @@ mod place;
 mod push;
 mod ranker;
 mod replay;
+mod restore;
 mod run;
 mod simulate;
 mod token;
@@ -88,6 +90,10 @@ enum Command {
     Incident(incident::Args),
     /// Say what answers taught about the order of alerts, and what could be muted
     Ranker(ranker::Args),
+    /// Write all that is stored, encrypted, to places on other disks, and load it once to see that it can be
+    Backup(backup::Args),
+    /// Load a backup into an empty folder or database
+    Restore(restore::Args),
     /// Say whether a stored alert or answer was changed, removed or inserted
     Verify(verify::Args),
     /// Make a token for somebody who may read alerts
@@ -132,6 +138,8 @@ pub fn main() -> ExitCode {
         Command::Digest(args) => digest::run(args),
         Command::Incident(args) => incident::run(args),
         Command::Ranker(args) => ranker::run(args),
+        Command::Backup(args) => backup::run(args),
+        Command::Restore(args) => restore::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Token(args) => token::run(args),
         Command::Notify(args) => notify::run(args),

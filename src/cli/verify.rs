@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
@@ -10,14 +10,20 @@ use anyhow::Context as _;
 use serde::Deserialize;
 
 use super::{
-    Usage,
+    Usage, backup,
     dead_letters::{Where, close, store},
+    replay,
 };
 use crate::{
-    ops::{clock, config::Config},
+    event::Timestamp,
+    ops::{
+        clock,
+        config::{Config, Secret},
+    },
     pipeline::service,
     store::{
         Alias,
+        backup::Place,
         integrity::{self, Broken, End, Report, Seal},
     },
 };
@@ -31,14 +37,23 @@ const SHOWN: usize = 20;
     after_help = "Every checkpoint links the keyed hashes of the alerts and answers since the last one. This recomputes them from the\n\
     tables and finds a row that was changed, removed or inserted since. Exit code 1 when one is, with the first broken link.\n\
     Whoever can write everything, the key in the data folder included, could also write a new chain: keep the output of --json\n\
-    elsewhere, and give it later by --anchor. What is checked, and what is not: docs/backup.md."
+    elsewhere, and give it later by --anchor, or a place of backups by --against. What is checked, and what is not: docs/backup.md."
 )]
 pub(super) struct Args {
     #[command(flatten)]
     place: Where,
+    /// Instead of the tables: read every file of this place of backups, and list them
+    #[arg(long, value_name = "PLACE", conflicts_with = "anchor")]
+    backup: Option<PathBuf>,
+    /// File with what it is encrypted with [default: that of `[backup]` in the configuration]
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
     /// Output of an earlier `filin verify --json`: what the chains ended in then must still be in them
     #[arg(long, value_name = "F")]
     anchor: Option<PathBuf>,
+    /// The same of the newest backup in this place
+    #[arg(long, value_name = "PLACE", conflicts_with = "backup")]
+    against: Option<PathBuf>,
 }
 
 /// What an earlier check printed, as far as it is needed.
@@ -49,7 +64,10 @@ struct Anchor {
 
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let config = args.place.config()?;
-    let anchor = match &args.anchor {
+    if let Some(place) = &args.backup {
+        return backups(place, args.key.as_deref(), &config, args.place.json);
+    }
+    let mut anchor = match &args.anchor {
         None => Vec::new(),
         Some(path) => {
             let text = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
@@ -58,6 +76,9 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
                 .heads
         }
     };
+    if let Some(path) = &args.against {
+        anchor.extend(Place::read(path, &secret(args.key.as_deref(), &config)?)?.newest()?.1.heads);
+    }
     super::needs_data(&config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let report = runtime.block_on(check(&config, &anchor))?;
@@ -68,6 +89,39 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         print(&mut out, &report)?;
     }
     Ok(if report.broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The key of a place: as said, else as configured.
+fn secret(key: Option<&Path>, config: &Config) -> anyhow::Result<Secret> {
+    match (key, &config.backup) {
+        (Some(path), _) => backup::key(path),
+        (None, Some(planned)) => Ok(planned.key.clone()),
+        (None, None) => Err(Usage("say what it is encrypted with: --key FILE".to_owned()).into()),
+    }
+}
+
+/// Reads all that is in a place of backups.
+fn backups(path: &Path, key: Option<&Path>, config: &Config, json: bool) -> anyhow::Result<ExitCode> {
+    let place = Place::read(path, &secret(key, config)?)?;
+    let bar = replay::bar(None, "reading", false);
+    let audit = place.audit(|bytes| bar.set_position(bytes))?;
+    bar.finish_and_clear();
+    let whole = !audit.backups.is_empty() && audit.backups.iter().all(|b| b.damaged.is_empty());
+    let mut out = io::stdout().lock();
+    if json {
+        writeln!(out, "{}", serde_json::to_string_pretty(&audit)?)?;
+    } else {
+        for b in &audit.backups {
+            let begun = b.at.map_or_else(|| "unreadable".to_owned(), |at| format!("begun at {}", Timestamp::from_millis(at)));
+            let state = if b.damaged.is_empty() { "whole".to_owned() } else { format!("{} files are damaged or missing", b.damaged.len()) };
+            writeln!(out, "{}: {begun}, {} rows in {} chunks: {state}", b.name, b.rows, b.chunks)?;
+            for what in b.damaged.iter().take(SHOWN) {
+                writeln!(out, "  {what}")?;
+            }
+        }
+        writeln!(out, "{} backups, {} files, {} bytes read", audit.backups.len(), audit.files, audit.bytes)?;
+    }
+    Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 async fn check(config: &Config, anchor: &[End]) -> anyhow::Result<Report> {

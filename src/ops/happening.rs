@@ -138,6 +138,46 @@ impl Notified<'_> {
     }
 }
 
+/// A backup was made.
+#[derive(Debug)]
+pub struct BackedUp<'a> {
+    /// Where it is.
+    pub place: &'a str,
+    /// When it was begun.
+    pub at: Timestamp,
+    /// Rows in it.
+    pub n_rows: u64,
+    /// Bytes that were not there before.
+    pub n_bytes: u64,
+    /// How long it took, with loading it once.
+    pub took: Duration,
+}
+
+impl BackedUp<'_> {
+    /// Counts and logs.
+    pub fn emit(&self, metrics: &Metrics) {
+        let Self { place, at, n_rows, n_bytes, took } = self;
+        metrics.backed_up(place, *at, *n_bytes);
+        info!(place, n_rows, n_bytes, ?took, "a backup is made, and was loaded to see that it is one");
+    }
+}
+
+/// A backup did not come about.
+pub struct BackupFailed<'a> {
+    /// Where it should have gone.
+    pub place: &'a str,
+    /// Why.
+    pub error: &'a dyn Display,
+}
+
+impl BackupFailed<'_> {
+    /// Counts and logs.
+    pub fn emit(&self, metrics: &Metrics) {
+        metrics.not_backed_up(self.place);
+        error!(place = self.place, error = %self.error, "no backup: earlier ones are as they were");
+    }
+}
+
 /// Readiness changed.
 #[derive(Debug)]
 pub struct Readiness<'a> {

@@ -94,6 +94,7 @@ words! {
 /// The label of a word that was not announced.
 const OTHER: &str = "other";
 const STATUSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
+const BACKUP_AT: &str = "filin_backup_last_success_timestamp_seconds";
 const OLDEST_DUE: &str = "filin_notify_oldest_due_timestamp_seconds";
 const CANARY_HIT: &str = "filin_canary_last_hit_seconds";
 /// 1 ms to 30 s.
@@ -139,6 +140,10 @@ pub struct Metrics {
     ranker_verdicts: IntGaugeVec,
     notify_due: IntGaugeVec,
     notify_oldest: GaugeVec,
+    backup_at: GaugeVec,
+    backup_every: Gauge,
+    backup_bytes: IntCounterVec,
+    backup_failures: IntCounterVec,
 }
 
 impl Metrics {
@@ -204,6 +209,14 @@ impl Metrics {
             ),
             ranker_verdicts: gauges(r, "filin_ranker_verdicts", "Answers of a tenant that say something of that order.", &["tenant"]),
             notify_due: gauges(r, "filin_notify_due_versions", "Alert versions that a receiver has not taken yet.", &["receiver"]),
+            backup_at: register(
+                r,
+                GaugeVec::new(Opts::new(BACKUP_AT, "When the newest backup of a place was begun; 0: there is none."), &["place"])
+                    .expect("the names are right"),
+            ),
+            backup_every: float(r, "filin_backup_interval_seconds", "How often backups are made; 0: by hand only."),
+            backup_bytes: counters(r, "filin_backup_written_bytes_total", "Bytes that backups wrote to a place.", &["place"]),
+            backup_failures: counters(r, "filin_backup_failures_total", "Backups to a place that did not come about.", &["place"]),
             notify_oldest: register(
                 r,
                 GaugeVec::new(Opts::new(OLDEST_DUE, "Since when the oldest of them waits; 0: none waits."), &["receiver"])
@@ -373,6 +386,27 @@ impl Metrics {
     pub fn notify_waiting(&self, receiver: Receiver, versions: u64, oldest: Option<Timestamp>) {
         self.notify_due.with_label_values(&[receiver.as_str()]).set(i64::try_from(versions).unwrap_or(i64::MAX));
         self.notify_oldest.with_label_values(&[receiver.as_str()]).set(oldest.map_or(0.0, seconds));
+    }
+
+    /// Backups are made so often, to these places, each of which has its newest.
+    pub fn backups(&self, every: Duration, newest: &[(&str, Option<Timestamp>)]) {
+        self.backup_every.set(every.as_secs_f64());
+        for (place, at) in newest {
+            self.backup_at.with_label_values(&[place]).set(at.map_or(0.0, seconds));
+            drop(self.backup_bytes.with_label_values(&[place]));
+            drop(self.backup_failures.with_label_values(&[place]));
+        }
+    }
+
+    /// A backup that was begun then came about.
+    pub fn backed_up(&self, place: &str, at: Timestamp, bytes: u64) {
+        self.backup_at.with_label_values(&[place]).set(seconds(at));
+        self.backup_bytes.with_label_values(&[place]).inc_by(bytes);
+    }
+
+    /// A backup did not come about.
+    pub fn not_backed_up(&self, place: &str) {
+        self.backup_failures.with_label_values(&[place]).inc();
     }
 
     /// What a tenant's answers came to.

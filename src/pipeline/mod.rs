@@ -1,6 +1,7 @@
 //! Wires sources, log, engine and store: tasks, offsets, backpressure.
 
 pub mod answers;
+pub mod backup;
 pub mod canary;
 pub mod demo;
 pub mod escalate;

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     answers::Answers,
-    canary, demo, escalate,
+    backup, canary, demo, escalate,
     ingest::{self, Ingestor, Policies, Rows},
     intake::{Intake, Now},
     letters::Letters,
@@ -210,6 +210,11 @@ pub async fn run(
             }
             let task = rank::run(client.clone(), metrics.clone(), taught, feeding.clone());
             tasks.push(unfailing(task));
+            if let Some(plan) = config.backup.clone() {
+                let files = backup::files(&config).map_err(|e| Error::Failed(e.to_string()))?;
+                let task = backup::run(client.clone(), plan, files, metrics.clone(), feeding.clone());
+                tasks.push(unfailing(task));
+            }
             let task = survey::run(client.clone(), policies, alias, surveyed, feeding.clone());
             tasks.push(unfailing(task));
         }

@@ -2,6 +2,7 @@
 
 pub mod actions;
 pub mod alias;
+pub mod backup;
 pub mod canaries;
 pub mod dead;
 pub mod digest;

@@ -113,6 +113,7 @@ fn series() -> BTreeSet<String> {
     let labels = Labels { controls: &controls, severities: &["low", "medium", "high", "critical"], reasons: &["bad_json"] };
     let metrics = Metrics::new(&::prometheus::Registry::new(), &labels);
     metrics.start_routes(&["/v1/events"]);
+    metrics.backups(std::time::Duration::from_secs(1), &[("/mnt/a", None)]);
     let lines = metrics.text();
     let samples = lines.lines().filter(|line| !line.starts_with('#'));
     samples.filter_map(|line| line.split(['{', ' ']).next()).map(str::to_owned).collect()

@@ -69,7 +69,7 @@ impl Store {
     }
 }
 
-fn event(id: &str, what: &Value) -> String {
+pub(crate) fn event(id: &str, what: &Value) -> String {
     let mut event = json!({"id": id, "time": clock::now().to_string(), "source": "crm", "actor": {"id": "anna"}});
     for (key, value) in what.as_object().expect("an object") {
         event[key] = value.clone();
@@ -78,7 +78,7 @@ fn event(id: &str, what: &Value) -> String {
 }
 
 /// A store with alerts of two versions and what people did about them; all of it is in the chain.
-fn filled(root: &Path, data: &Path) {
+pub(crate) fn filled(root: &Path, data: &Path) {
     fs::write(root.join("users.csv"), "id,team,grade\nanna,a,junior\nboris,b,senior\n").expect("written");
     fs::write(root.join("clients.csv"), "id,owner,team,decoy\nc-1,anna,a,\nc-decoy,boris,b,true\n").expect("written");
     let file = |name: &str| root.join(name).to_str().expect("a plain path").to_owned();

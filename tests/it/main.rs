@@ -4,6 +4,7 @@ mod access;
 mod adapters;
 mod answers;
 mod api;
+mod backup;
 mod canaries;
 mod checkpoints;
 mod coverage;

@@ -13,8 +13,8 @@ use std::{
 use serde_json::Value;
 
 use super::{
-    Account, Alerts, Binding, Canary, Config, Control, Duty, Embedded, Escalation, Flags, Http, Kafka, Known, Mistakes, Pipeline, Place,
-    Prior, Privacy, Reference, Role, Secret, Server, Sigma, Source, Store, Tenant, Webhook, file,
+    Account, Alerts, Backup, Binding, Canary, Config, Control, Duty, Embedded, Escalation, Flags, Http, Kafka, Known, Mistakes, Pipeline,
+    Place, Prior, Privacy, Reference, Role, Secret, Server, Sigma, Source, Store, Tenant, Webhook, file,
     value::{List, Size, Span, span_text},
 };
 use crate::event::{Access, Budget, DEFAULT_TENANT, is_own};
@@ -51,6 +51,7 @@ pub(super) fn check(file: file::File, flags: &Flags, known: &Known<'_>, home: &P
         privacy: c.privacy(file.privacy),
         geo_database: file.geo.database,
         canary: c.canary(&file.canary),
+        backup: c.backup(file.backup),
         no_effect,
         kafka,
         bindings,
@@ -403,6 +404,26 @@ impl Checker<'_> {
         let every = self.span("canary.every", canary.every, DAY, Duration::from_secs(60)..=31 * DAY);
         let first = self.span("canary.first", canary.first, Duration::from_secs(300), Duration::ZERO..=DAY);
         canary.enabled.unwrap_or(true).then_some(Canary { every, first })
+    }
+
+    fn backup(&mut self, backup: file::Backup) -> Option<Backup> {
+        let every = self.span("backup.every", backup.every, DAY, Duration::from_secs(60)..=31 * DAY);
+        let keep = self.within("backup.keep", backup.keep, 14, 1..=10_000);
+        let key = self.token("backup.key", backup.key, backup.key_file.as_deref());
+        let to: Vec<PathBuf> = backup.to.0.iter().map(|text| std::path::absolute(text).unwrap_or_else(|_| text.into())).collect();
+        if to.is_empty() {
+            if key.is_some() {
+                self.mistakes.add("backup.to", "is missing: where do backups go?");
+            }
+            return None;
+        }
+        if to.iter().collect::<BTreeSet<_>>().len() < 2 {
+            self.mistakes.add("backup.to", "is one place: give two, on two disks; one alone burns with the house");
+        }
+        if key.is_none() && !self.mistakes.within("backup.key") {
+            self.mistakes.add("backup.key_file", "is missing: backups are encrypted, as with a file from `openssl rand -hex 32`");
+        }
+        key.map(|key| Backup { to, every, key, keep: usize::try_from(keep).unwrap_or(usize::MAX) })
     }
 
     fn controls(&mut self, given: BTreeMap<String, file::Control>, known: &Known<'_>) -> BTreeMap<String, Control> {

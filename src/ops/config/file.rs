@@ -31,6 +31,7 @@ pub(super) struct File {
     pub(super) privacy: Privacy,
     pub(super) geo: Geo,
     pub(super) canary: Canary,
+    pub(super) backup: Backup,
 }
 
 /// Console, API and metrics.
@@ -327,4 +328,20 @@ pub(super) struct Canary {
     pub(super) every: Option<Span>,
     /// How long after the start for the first time.
     pub(super) first: Option<Span>,
+}
+
+/// Backups of all that is stored, in two places.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Backup {
+    /// Folders on other disks, two at least. Each is made by hand, and becomes a place of backups by `filin backup`.
+    pub(super) to: List,
+    /// How often.
+    pub(super) every: Option<Span>,
+    /// What they are encrypted with, as from `openssl rand -hex 32`.
+    pub(super) key: Option<Secret>,
+    /// File with that key. Keep a copy where the backups are not.
+    pub(super) key_file: Option<PathBuf>,
+    /// Backups that each place keeps: the newest.
+    pub(super) keep: Option<u64>,
 }

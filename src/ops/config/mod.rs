@@ -63,6 +63,8 @@ pub struct Config {
     pub geo_database: Option<PathBuf>,
     /// When canaries are sent; none: never.
     pub canary: Option<Canary>,
+    /// Backups; none: `filin backup` alone makes them.
+    pub backup: Option<Backup>,
     /// Keys that were given and do nothing yet in this version.
     pub no_effect: Vec<String>,
 }
@@ -371,6 +373,20 @@ pub struct Canary {
     /// How long after the start for the first time.
     #[serde(serialize_with = "value::serialize_span")]
     pub first: Duration,
+}
+
+/// Backups of all that is stored.
+#[derive(Clone, Debug, Serialize)]
+pub struct Backup {
+    /// Folders on other disks, two at least.
+    pub to: Vec<PathBuf>,
+    /// How often.
+    #[serde(serialize_with = "value::serialize_span")]
+    pub every: Duration,
+    /// What they are encrypted with.
+    pub key: Secret,
+    /// Backups that each place keeps.
+    pub keep: usize,
 }
 
 /// Pseudonyms.

@@ -60,6 +60,19 @@ fn nothing_given_is_a_working_configuration() {
     assert!(config.kafka.is_none() && config.bindings.is_empty() && config.no_effect.is_empty());
     assert_eq!(config.roles.len(), 3);
     assert!(config.privacy.pseudonyms && !config.privacy.names_in_messages);
+    assert!(config.backup.is_none());
+}
+
+#[test]
+fn backups_go_to_two_places_with_a_key() {
+    let two = "[backup]\nto = ['/mnt/a', '/mnt/b']\n";
+    let config = read(&format!("{two}key = '0123456789abcdef0123456789abcdef'\n")).expect("right");
+    let backup = config.backup.expect("it was asked for");
+    assert_eq!((backup.to.len(), backup.every, backup.keep), (2, Duration::from_secs(86_400), 14));
+    refused(two, &["backup.key_file"]);
+    refused("[backup]\nto = ['/mnt/a', '/mnt/a']\nkey = '0123456789abcdef'\n", &["backup.to"]);
+    refused("[backup]\nkey = '0123456789abcdef'\n", &["backup.to"]);
+    refused(&format!("{two}key = 'short'\nkeep = 0\nevery = '1s'\n"), &["backup.every", "backup.keep", "backup.key"]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
     ACTIONS, ALERTS, Hash, Person, Salts, Seal, action_digest, alert_digest,
@@ -34,7 +34,7 @@ pub struct Broken {
 }
 
 /// Where a partition's chains end.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct End {
     /// The log.
     pub log_id: String,
@@ -46,6 +46,22 @@ pub struct End {
     pub alerts: Vec<String>,
     /// ... and of actions.
     pub actions: Vec<String>,
+}
+
+impl End {
+    fn of(h: &HeadRow) -> Self {
+        let HeadRow { log_id, partition, log_offset, alerts, actions, .. } = h.clone();
+        Self { log_id, partition, log_offset, alerts, actions }
+    }
+}
+
+/// Where all chains end now.
+///
+/// # Errors
+/// When ClickHouse is away or refuses.
+pub async fn ends(client: &clickhouse::Client) -> Result<Vec<End>, Error> {
+    let query = "SELECT ?fields FROM integrity_heads FINAL ORDER BY log_id, partition";
+    Ok(client.query(query).fetch_all::<HeadRow>().await?.iter().map(End::of).collect())
 }
 
 /// What a check came to.
@@ -254,13 +270,7 @@ fn follow<'a>(
         }
     }
     report.broken.append(&mut wrong);
-    report.heads.extend(head.map(|h| End {
-        log_id: h.log_id.clone(),
-        partition: h.partition,
-        log_offset: h.log_offset,
-        alerts: h.alerts.clone(),
-        actions: h.actions.clone(),
-    }));
+    report.heads.extend(head.map(End::of));
 }
 
 /// Whether a link took rows of other lines as they were.

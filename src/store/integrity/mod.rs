@@ -15,7 +15,7 @@ mod salts;
 use hmac::{Hmac, Mac};
 use sha2::{Digest as _, Sha256};
 
-pub use check::{Adopted, Broken, End, Report, adopt, anchored, check};
+pub use check::{Adopted, Broken, End, Report, adopt, anchored, check, ends};
 pub use link::{Chained, HeadRow, LinkRow, Proved, tips, unproved};
 pub use salts::{Erased, Person, Salts, erase, salts};
 
@@ -68,7 +68,7 @@ impl Seal {
 }
 
 /// A keyed hash of parts. Each part goes in with its length: no two lists of parts are one text.
-fn keyed(key: &[u8; 32], kind: &str, parts: &[&[u8]]) -> Hash {
+pub(super) fn keyed(key: &[u8; 32], kind: &str, parts: &[&[u8]]) -> Hash {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("an HMAC takes keys of any length");
     for part in [kind.as_bytes()].iter().chain(parts) {
         mac.update(&(part.len() as u64).to_le_bytes());
@@ -87,7 +87,7 @@ fn tag(salt: &Hash) -> String {
     hex(&keyed(salt, "tag", &[]))[..16].to_owned()
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     data_encoding::HEXLOWER.encode(bytes)
 }
 
