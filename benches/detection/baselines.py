@@ -4,7 +4,7 @@
 Cases: made-up companies (`filin simulate`), and real logs with attacks put into them (inject.py). Each is replayed once for the
 features; every other method sees Filin's raw accumulators x of each manager-day, log1p-scaled, and learns from earlier days only.
 Their few knobs were chosen on companies 1 to 4, which are not among those judged.
-The two hard rules (access ended, address denied) are given to every method, so the figures compare behaviour.
+Filin's hard rules are given to every method, so the figures compare behaviour.
 
 Prints Markdown. `make bench-detection` builds what it needs; about nine minutes on two cores.
 Usage: benches/detection/baselines.py [--filin PATH] [--data DIR] [--seeds 31-38] [--out DIR]
@@ -48,7 +48,6 @@ FEATURES = "rec_out rec_scr rec_unf n_out n_query distinct unrel ucall destr n_u
 HOURS = {"offh", "off_out"}
 # What can be counted without knowing whose client is whose and what is usual for the person.
 COUNTS = set("rec_out rec_scr rec_unf n_out n_query distinct destr n_upd authfail".split())
-RULES = {"leaver_active", "address_denied"}
 GRACE = datetime.timedelta(hours=24)
 CUT = datetime.timedelta(hours=5)
 
@@ -268,17 +267,24 @@ def by_alerts(case, filin, rate, budget):
         matched = [m for m in answer["matched"] if m["rate"] == rate]
         if matched or budget >= 100:
             break
-        budget *= 2
+        budget = min(2 * budget, 100)
     bits = matched[0]["bits"] if matched else 0
+    soft = behavioural(filin)
     versions = collections.defaultdict(list)
     for line in open(alerts):
         version = json.loads(line)
-        if version["kind"] in RULES or version["bits"] >= bits:
+        if version["kind"] not in soft or version["bits"] >= bits:
             versions[version.get("manager")].append(datetime.datetime.fromisoformat(version["time"]))
     spans = [[datetime.datetime.fromisoformat(case.labels[i][end]) for end in ("from", "to")] for i in case.counts]
     found = [any(a <= t <= b + GRACE for t in versions[case.labels[i]["manager"]]) for i, (a, b) in zip(case.counts, spans)]
     assert not matched or sum(found) == matched[0]["found"]["found"], folder
     return found
+
+
+@functools.cache
+def behavioural(filin):
+    """Controls that the budget judges; the others are rules."""
+    return {c["id"] for c in json.loads(run(filin, "controls", "--json")) if c["kind"] == "behavioural"}
 
 
 def run(filin, *args):

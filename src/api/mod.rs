@@ -41,7 +41,7 @@ pub(crate) use gate::Reading;
 pub use gate::{Look, Reader, Seen, Witness};
 pub use ingest::{Batch, DEFAULT_FORMAT, FIRST_LINE, Ingest, ORIGIN, RawLine, Refused, Rejection, Taken};
 pub use letters::{Again, Left, Retried, Retries, Retry};
-pub use orders::{MuteOrder, Obey, Orders, Reloaded};
+pub use orders::{MuteOrder, Obey, Orders, Reloaded, ResetOrder};
 pub use serve::serve;
 pub use status::{SourceStatus, Status, TenantStatus};
 pub use stored::Stored;
@@ -113,7 +113,7 @@ impl Api {
     }
 }
 
-fn routes() -> [(&'static str, MethodRouter<Api>); 14] {
+fn routes() -> [(&'static str, MethodRouter<Api>); 15] {
     [
         ("/v1/events", post(ingest::post).get(events::list)),
         ("/v1/alerts", get(alerts::list)),
@@ -124,6 +124,7 @@ fn routes() -> [(&'static str, MethodRouter<Api>); 14] {
         ("/v1/dead-letters/retry", post(letters::retry).layer(DefaultBodyLimit::max(letters::BODY_BYTES))),
         ("/v1/mutes", post(orders::mute).layer(DefaultBodyLimit::max(1 << 16))),
         ("/v1/policy/reload", post(orders::reload)),
+        ("/v1/state/reset", post(orders::reset).layer(DefaultBodyLimit::max(1 << 16))),
         ("/v1/status", get(status::status)),
         ("/healthz", get(status::healthz)),
         ("/readyz", get(status::readyz)),

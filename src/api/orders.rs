@@ -23,6 +23,8 @@ use crate::{
 
 /// The longest reason, letters.
 const REASON: usize = 500;
+/// The longest id of a person, bytes.
+const ID: usize = 256;
 
 /// A mute, and of whom.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +43,22 @@ fn perhaps_unsigned<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Mute, D
     serde_json::from_value(mute.into()).map_err(serde::de::Error::custom)
 }
 
+/// Whose usual is to be forgotten, and of which organisation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ResetOrder {
+    /// The organisation.
+    #[serde(default = "default_tenant")]
+    pub tenant: String,
+    /// The person's id.
+    pub manager: String,
+    /// Why.
+    pub reason: String,
+    /// Who asks; may be left to the token.
+    #[serde(default)]
+    pub by: String,
+}
+
 /// What the configuration, read again, changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reloaded {
@@ -52,6 +70,9 @@ pub struct Reloaded {
 pub trait Obey: Send + Sync + 'static {
     /// Puts a mute into the log of a tenant. Durable when it returns.
     fn mute(&self, order: MuteOrder) -> BoxFuture<'_, Result<(), Refused>>;
+
+    /// Puts into the log of a tenant that somebody's usual begins anew. Durable when it returns.
+    fn reset(&self, order: ResetOrder) -> BoxFuture<'_, Result<(), Refused>>;
 
     /// Reads the configuration again and puts into the logs what changed for the engine.
     fn reload(&self) -> BoxFuture<'_, Result<Reloaded, Refused>>;
@@ -97,6 +118,30 @@ pub(super) async fn mute(
     }
     check(&order).map_err(|e| Error::bad("bad_mute", e))?;
     obey.mute(order.clone()).await?;
+    Ok(Json(order))
+}
+
+pub(super) async fn reset(
+    State(api): State<Api>,
+    headers: HeaderMap,
+    order: Result<Json<ResetOrder>, JsonRejection>,
+) -> Result<Json<ResetOrder>, Error> {
+    let (obey, who) = obedient(&api, &headers, Right::Operate)?;
+    let Json(mut order) = order.map_err(|e| Error::bad("bad_body", e.body_text()))?;
+    if who.user.as_ref() == Some(&order.manager) {
+        return Err(Error::Forbidden { code: "own", message: "nobody resets their own: ask a colleague".to_owned() });
+    }
+    order.by = who.signs(Some(&order.by))?;
+    if !is_tenant(&order.tenant) {
+        return Err(Error::bad("bad_reset", format!("{:?} is no tenant: {TENANT_RULE}", order.tenant)));
+    }
+    if order.manager.is_empty() || order.manager.len() > ID {
+        return Err(Error::bad("bad_reset", format!("say whose it is by an id of at most {ID} bytes")));
+    }
+    if order.reason.trim().is_empty() || order.reason.chars().count() > REASON || order.by.len() > 200 {
+        return Err(Error::bad("bad_reset", format!("a reason of at most {REASON} letters is wanted: it stands in the log")));
+    }
+    obey.reset(order.clone()).await?;
     Ok(Json(order))
 }
 

@@ -91,6 +91,10 @@ impl Obey for Lazy {
         async { Ok(()) }.boxed()
     }
 
+    fn reset(&self, _: ResetOrder) -> BoxFuture<'_, Result<(), Refused>> {
+        async { Ok(()) }.boxed()
+    }
+
     fn reload(&self) -> BoxFuture<'_, Result<Reloaded, Refused>> {
         async { Err(Refused::Binding("configuration: no".to_owned())) }.boxed()
     }
@@ -796,6 +800,7 @@ const TABLE: &[(&str, &str, &str, [u16; 8])] = &[
     ("GET", "/v1/status", "", [401, 200, 200, 200, 200, 200, 200, 200]),
     ("POST", "/v1/dead-letters/retry", r#"{"ids":[]}"#, [401, 403, 403, 403, 200, 403, 403, 403]),
     ("POST", "/v1/mutes", MUTE, [401, 403, 403, 200, 200, 403, 200, 403]),
+    ("POST", "/v1/state/reset", r#"{"tenant":"acme","manager":"u-5","reason":"a test"}"#, [401, 403, 403, 403, 200, 403, 403, 403]),
     // 400: the fake's configuration has mistakes; whoever hears of them was let in.
     ("POST", "/v1/policy/reload", "", [401, 403, 403, 403, 400, 403, 403, 403]),
     ("GET", "/", "", [401, 200, 200, 200, 200, 200, 200, 200]),

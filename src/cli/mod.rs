@@ -19,6 +19,7 @@ mod explain;
 mod incident;
 mod known;
 mod lines;
+mod migrate;
 mod mute;
 mod normalise;
 mod notify;
@@ -29,6 +30,7 @@ mod replay;
 mod restore;
 mod run;
 mod simulate;
+mod state;
 mod token;
 mod train;
 mod verdict;
@@ -96,12 +98,16 @@ enum Command {
     Restore(restore::Args),
     /// Say whether a stored alert or answer was changed, removed or inserted
     Verify(verify::Args),
+    /// Show what is usual for a manager, or let it begin anew
+    State(state::Args),
     /// Make a token for somebody who may read alerts
     Token(token::Args),
     /// Say how people are reached: a configuration of Alertmanager with routes and templates
     Notify(notify::Args),
     /// Check the configuration and reference data and print what would run
     Check(check::Args),
+    /// Bring the tables up to date without starting the service
+    Migrate(migrate::Args),
     /// Run the embedded ClickHouse alone
     Clickhouse(clickhouse::Args),
     /// Manage the embedded ClickHouse library
@@ -141,9 +147,11 @@ pub fn main() -> ExitCode {
         Command::Backup(args) => backup::run(args),
         Command::Restore(args) => restore::run(args),
         Command::Verify(args) => verify::run(args),
+        Command::State(args) => state::run(args),
         Command::Token(args) => token::run(args),
         Command::Notify(args) => notify::run(args),
         Command::Check(args) => check::run(args),
+        Command::Migrate(args) => migrate::run(args),
         Command::Clickhouse(args) => clickhouse::run(args),
         Command::Embedded(args) => embedded::run(args),
     };

@@ -21,6 +21,7 @@ use super::{
     near,
     people::Person,
     personal,
+    profile::RANGE,
     rollup::known,
     rule::{self, Rules},
     score::millibits,
@@ -38,8 +39,6 @@ const AUDIT: &str = "_audit";
 const SPOKEN: f64 = 0.05;
 /// Fewer clients in 90 days are no share of the base worth telling.
 const QUARTER: f64 = 20.0;
-/// Half the width of the usual range (85 % of days), in standard deviations.
-const RANGE: f64 = 1.44;
 
 /// A manager-day in which something was found.
 pub(super) struct Found<'a> {

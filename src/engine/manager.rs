@@ -216,6 +216,12 @@ impl Baseline {
         self.expected = None;
     }
 
+    /// What is usual is unknown again. Clients stay: whom somebody knows is no habit.
+    pub(super) fn reset(&mut self) {
+        let Self { strangers, contacts, windows, .. } = std::mem::take(self);
+        *self = Self { strangers, contacts, windows, ..Self::default() };
+    }
+
     fn change_role(&mut self) {
         self.hurdle.change_role();
         self.drift.change_role();

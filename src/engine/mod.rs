@@ -34,6 +34,7 @@ mod people;
 mod personal;
 mod places;
 pub mod prior;
+mod profile;
 mod record;
 mod relation;
 mod repeat;
@@ -64,7 +65,8 @@ pub use effect::{
 };
 pub use episode::SPAN_MS as EPISODE_MS;
 pub use personal::personal_kinds;
-pub use record::{ControlPolicy, LOG_VERSION, LogLine, Mute, Policy, Record, Tick, Verdict, VerdictKind};
+pub use profile::{Drift, Profile, Routine};
+pub use record::{ControlPolicy, LOG_VERSION, LogLine, Mute, Policy, Record, Reset, Tick, Verdict, VerdictKind};
 pub use rule::Rule;
 pub use tenant::Tenant;
 #[cfg(test)]

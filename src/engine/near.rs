@@ -64,6 +64,11 @@ impl Nears {
         self.0.iter().filter(|n| n.bits != TOLD)
     }
 
+    /// Their dates.
+    pub(super) fn dates(&self) -> Vec<Date> {
+        self.kept().map(|n| n.date).collect()
+    }
+
     /// Keeps a day.
     pub(super) fn keep(&mut self, date: Date, alert: &AlertVersion) {
         let json = serde_json::to_vec(alert).expect("its keys are texts");

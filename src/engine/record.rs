@@ -45,6 +45,8 @@ pub enum Record {
     Verdict(Verdict),
     /// Somebody asked for quiet about something, or took that back.
     Mute(Mute),
+    /// What is usual for somebody is to be forgotten.
+    Reset(Reset),
     /// Something was done in the CRM.
     Event(Box<Enriched>),
     /// A minute passed and the sources were caught up.
@@ -59,6 +61,20 @@ pub struct Tick {
     pub at: Timestamp,
 }
 
+/// The account is another person's from now on, or its past is no measure any more: what is usual begins anew.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reset {
+    /// Whose.
+    pub manager: String,
+    /// When it was asked for.
+    pub at: Timestamp,
+    /// Why.
+    pub reason: String,
+    /// Who asked for it.
+    pub by: String,
+}
+
 /// A log line as it is read.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -71,6 +87,7 @@ struct Wire {
     user: Option<Box<User>>,
     verdict: Option<Verdict>,
     mute: Option<Mute>,
+    reset: Option<Reset>,
     event: Option<Box<Enriched>>,
     tick: Option<Tick>,
 }
@@ -89,6 +106,7 @@ impl TryFrom<Wire> for LogLine {
             w.user.map(Record::User),
             w.verdict.map(Record::Verdict),
             w.mute.map(Record::Mute),
+            w.reset.map(Record::Reset),
             w.event.map(Record::Event),
             w.tick.map(Record::Tick),
         ];

@@ -898,3 +898,36 @@ fn what_was_seen_before_is_no_news() {
         assert!(news(Action::View, change).0 > 0.0, "another {name}");
     }
 }
+
+#[test]
+fn what_is_usual_can_be_read_and_begins_anew_when_it_is_reset() {
+    let mut told = Told::new(&["anna", "boris"]);
+    for day in 0..21 {
+        told.work("anna", day..day + 1, 400);
+        told.work("boris", day..day + 1, 20);
+    }
+    let of = |told: &mut Told, id: &str| told.tenant.profile(id).expect("known");
+    let screen = |p: &Profile| p.usual.iter().find(|u| u.detector == "rec_scr").expect("records on screen").clone();
+    let before = of(&mut told, "anna");
+    let usual = screen(&before);
+    assert!(
+        before.learned_days > 10.0 && (1000.0..2500.0).contains(&usual.mid) && usual.low < usual.mid && usual.mid < usual.high,
+        "{usual:?}"
+    );
+    assert!(before.hours[9] > 1.0 && before.hours[20] <= 0.0, "Mondays at nine, never at twenty");
+    assert!(told.tenant.profile("nobody").is_none());
+
+    let reset = |manager: &str| {
+        let (manager, by) = (manager.to_owned(), "root".to_owned());
+        Record::Reset(Reset { manager, at: Timestamp::from_millis(0), reason: "the account is another person's".to_owned(), by })
+    };
+    assert!(told.tell(reset("nobody")).is_empty() && told.tell(reset("anna")).is_empty(), "nothing is told");
+    let after = of(&mut told, "anna");
+    assert!(after.learned_days <= 0.0 && after.hours.iter().all(|h| *h <= 0.0) && after.known.values().all(|n| *n == 0), "{after:?}");
+    assert!(screen(&after).mid < usual.mid, "the peers' is what is left");
+    assert_eq!(after.open_days, before.open_days, "what is open stays");
+    assert!(of(&mut told, "boris").learned_days > 10.0, "nobody else's");
+    let (shared, ids) = (told.tenant.snapshot(), told.tenant.managers());
+    let managers = ids.into_iter().map(|id| (id.clone(), told.tenant.manager_snapshot(&id))).collect::<Vec<_>>();
+    assert_eq!(Tenant::restore(&shared, managers).expect("its own").profile("anna"), Some(after), "as it is stored");
+}

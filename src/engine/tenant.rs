@@ -20,7 +20,7 @@ use super::{
     features::DayFeatures,
     manager::{Baseline, Manager},
     mute::{About, Mutes},
-    near,
+    near::{self, Nears},
     people::People,
     repeat::{KEEP_MS, Origins, Seen},
     rollup::Rollups,
@@ -175,9 +175,19 @@ impl Tenant {
             Record::User(user) => self.meet(user, effects),
             Record::Mute(mute) => self.shared.mutes.hear(mute),
             Record::Verdict(verdict) => self.hear(verdict),
+            Record::Reset(reset) => self.reset(&reset.manager),
             Record::Event(event) => self.event(event, effects),
             Record::Tick(tick) => self.tick(tick.at, effects),
         }
+    }
+
+    /// What is usual for a manager begins anew; what is open or was told stays, and so does whom they know.
+    fn reset(&mut self, id: &str) {
+        let Some(n) = self.roster.find(id) else { return };
+        let manager = self.roster.change(n);
+        manager.base.reset();
+        manager.nears = Nears::default();
+        manager.stale();
     }
 
     /// A row of the directory. Whoever is found to leave by it is looked back at.

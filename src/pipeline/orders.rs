@@ -11,8 +11,8 @@ use super::{
     score::Progress,
 };
 use crate::{
-    api::{MuteOrder, Obey, Refused, Reloaded, Status},
-    engine::{Record, Tick},
+    api::{MuteOrder, Obey, Refused, Reloaded, ResetOrder, Status},
+    engine::{Record, Reset, Tick},
     event::Timestamp,
     ops::clock,
 };
@@ -68,6 +68,15 @@ impl Obey for Orders {
         async move {
             let done = self.ingestor.order(&order.tenant, Record::Mute(order.mute)).await;
             done.map_err(|e: ingest::Error| Refused::Away(e.to_string()))
+        }
+        .boxed()
+    }
+
+    fn reset(&self, order: ResetOrder) -> BoxFuture<'_, Result<(), Refused>> {
+        async move {
+            let ResetOrder { tenant, manager, reason, by } = order;
+            let record = Record::Reset(Reset { manager, at: clock::now(), reason, by });
+            self.ingestor.order(&tenant, record).await.map_err(|e: ingest::Error| Refused::Away(e.to_string()))
         }
         .boxed()
     }

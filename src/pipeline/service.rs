@@ -96,6 +96,8 @@ pub struct Opened {
     pub address: String,
     /// Of the account that writes.
     pub password: config::Secret,
+    /// Migrations that ran.
+    pub migrated: Vec<u32>,
     #[cfg(feature = "embedded")]
     embedded: Option<store::embedded::Running>,
 }
@@ -340,7 +342,7 @@ fn report(status: &watch::Sender<Status>, progress: &score::Progress) {
 /// When it is not there or refuses.
 pub async fn open_store(config: &Config) -> Result<Opened, Error> {
     let retention = u32::try_from(config.log_retention.as_secs() / 86_400).unwrap_or(u32::MAX).max(1);
-    let opened = match &config.store {
+    let mut opened = match &config.store {
         Store::Server(server) => {
             let options = store::Options {
                 url: server.url.clone(),
@@ -352,6 +354,7 @@ pub async fn open_store(config: &Config) -> Result<Opened, Error> {
                 client: store::client(&options),
                 address: server.url.clone(),
                 password: server.password.clone(),
+                migrated: Vec::new(),
                 #[cfg(feature = "embedded")]
                 embedded: None,
             }
@@ -367,7 +370,7 @@ pub async fn open_store(config: &Config) -> Result<Opened, Error> {
             let running = store::embedded::start(options, CancellationToken::new()).await.map_err(|e| Error::Failed(chain(&e)))?;
             let access = running.access();
             let (client, address, password) = (store::client(&access.store()), access.url(), access.writer_password.clone());
-            Opened { client, address, password, embedded: Some(running) }
+            Opened { client, address, password, migrated: Vec::new(), embedded: Some(running) }
         }
         #[cfg(not(feature = "embedded"))]
         Store::Embedded(_) => {
@@ -378,7 +381,7 @@ pub async fn open_store(config: &Config) -> Result<Opened, Error> {
         Store::Server(server) => server.database.as_str(),
         Store::Embedded(_) => "filin",
     };
-    store::migrate::migrate(&opened.client, database, retention).await.map_err(|e| match e {
+    opened.migrated = store::migrate::migrate(&opened.client, database, retention).await.map_err(|e| match e {
         store::Error::Away(e) => Error::Failed(format!("clickhouse does not answer at {}: {e}", opened.address)),
         refused @ store::Error::Refused(_) => Error::Store(refused),
     })?;

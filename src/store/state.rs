@@ -149,6 +149,16 @@ pub async fn load(client: &clickhouse::Client, at: &Checkpoint) -> Result<std::c
     Ok(tenants)
 }
 
+/// Where the state of a manager is: partition of a log.
+///
+/// # Errors
+/// When ClickHouse is away or refuses.
+pub async fn place_of(client: &clickhouse::Client, log_id: &str, tenant: &str, manager: &str) -> Result<Option<u32>, Error> {
+    let query =
+        "SELECT partition FROM manager_state WHERE log_id = ? AND tenant = ? AND manager = ? ORDER BY generation DESC, epoch DESC LIMIT 1";
+    Ok(client.query(query).bind(log_id).bind(tenant).bind(manager).fetch_optional::<u32>().await?)
+}
+
 /// (`source`, `id`, time) of the stored events of a tenant since a time and up to an offset: what must be recognised as a repeat.
 ///
 /// # Errors

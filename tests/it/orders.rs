@@ -129,3 +129,48 @@ fn beside_a_server_the_command_line_finds_the_instance_as_well() {
     let said = String::from_utf8(ask(&mute, 1).stderr).expect("text");
     assert!(said.contains("does not answer"), "{said}");
 }
+
+#[test]
+fn what_is_usual_is_shown_and_begins_anew() {
+    let root = tempfile::tempdir().expect("a folder");
+    let data = root.path().join("data");
+    let state = |words: &[&str], code: i32| {
+        let mut command = filin(&["state"]);
+        command.args(words).args(["--data", data.to_str().expect("a plain path")]);
+        ended(command, code)
+    };
+    let shown = || -> Value { serde_json::from_slice(&state(&["show", "anna", "--json"], 0).stdout).expect("JSON") };
+    let said = |words: &[&str], code| String::from_utf8(state(words, code).stderr).expect("text");
+    let service = Service::start(&data, &[]);
+    let now = filin::ops::clock::now();
+    let hours = |n: i64| now.plus(-n * 3_600_000).to_string();
+    let event = |n: i64| json!({"id": n.to_string(), "time": hours(n), "source": "crm", "actor": {"id": "anna"}, "action": "report", "records": 300});
+    // Ten days of six reports, oldest first.
+    let lines: Vec<String> = (0..10).rev().flat_map(|day| (0..6).rev().map(move |i| day * 24 + i)).map(|n| event(n).to_string()).collect();
+    push(&service, root.path(), &lines);
+    let learned = |p: &Value| p["learned_days"].as_f64().expect("a number");
+    let before = wait("a checkpoint", || {
+        let stored = service.logged("SELECT count() FROM manager_state WHERE manager = 'anna'");
+        (stored > 0).then(shown).filter(|p| learned(p) > 3.0)
+    });
+    let screen = before["usual"].as_array().expect("a list").iter().find(|u| u["detector"] == "rec_scr").expect("it is counted");
+    assert!((1000.0..2500.0).contains(&screen["mid"].as_f64().expect("a number")), "{screen}");
+    let text = String::from_utf8(state(&["show", "anna"], 0).stdout).expect("text");
+    assert!(text.contains("rec_scr") && text.contains("Mon") && text.contains("days learned"), "{text}");
+
+    assert!(said(&["show", "nobody"], 1).contains("nothing is known of \"nobody\""));
+    let reset = |who: &str, code| said(&["reset", who, "--reason", "the account went to boris", "--by", "root"], code);
+    assert!(reset("nobody", 1).contains("nothing is known"));
+    reset("anna", 0);
+    let of_log =
+        "SELECT count() FROM log WHERE position(record, '\"reset\":{\"manager\":\"anna\"') > 0 AND position(record, 'went to boris') > 0";
+    assert_eq!(service.logged(of_log), 1);
+    // A state is written when something changed.
+    push(&service, root.path(), &[event(-1).to_string().replace(&hours(-1), &now.to_string())]);
+    wait("what was learned to be forgotten", || Some(learned(&shown())).filter(|n| *n <= 0.0));
+    service.stop();
+    assert!(learned(&shown()) <= 0.0, "nothing needs to run");
+    let mut migrate = filin(&["migrate"]);
+    migrate.args(["--data", data.to_str().expect("a plain path")]);
+    assert_eq!(String::from_utf8(ended(migrate, 0).stdout).expect("text"), "the tables are up to date\n");
+}

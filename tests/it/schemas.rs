@@ -10,8 +10,8 @@ use filin::{
     adapter::{Adapter, Normalised, Raw},
     directory::{Grade, Span, User, When},
     engine::{
-        AlertVersion, Contribution, ControlPolicy, LOG_VERSION, LogLine, Mute, Policy, Record, Severity, Signal, Subject, SubjectKind,
-        Text, Tick, Verdict, VerdictKind,
+        AlertVersion, Contribution, ControlPolicy, LOG_VERSION, LogLine, Mute, Policy, Record, Reset, Severity, Signal, Subject,
+        SubjectKind, Text, Tick, Verdict, VerdictKind,
         peers::Fit,
         prior::{Group, Peers, Prior, Usually},
     },
@@ -189,6 +189,10 @@ fn mute() -> Mute {
         reason: "r".to_owned(),
         by: "vera".to_owned(),
     }
+}
+
+fn reset() -> Reset {
+    Reset { manager: "anna".to_owned(), at: time(), reason: "r".to_owned(), by: "vera".to_owned() }
 }
 
 fn verdict() -> Verdict {
@@ -431,6 +435,7 @@ fn the_schemas_say_what_the_types_are() {
     seen.object("log#/$defs/tick", Tick { at: time() });
     seen.object("log#/$defs/verdict", verdict());
     seen.object("log#/$defs/mute", mute());
+    seen.object("log#/$defs/reset", reset());
     seen.object("log#/$defs/span", span());
     seen.object("log#/$defs/user", user());
     seen.object("alert#", alert());
@@ -482,6 +487,7 @@ fn a_line_of_the_log_holds_one_record() {
         Record::User(Box::new(user())),
         Record::Verdict(verdict()),
         Record::Mute(mute()),
+        Record::Reset(reset()),
         Record::Event(Box::new(Enriched { event: event(), enrich: enrich(), origin: None })),
         Record::Tick(Tick { at: time() }),
     ];
@@ -500,6 +506,7 @@ fn a_line_of_the_log_holds_one_record() {
             | Record::User(_)
             | Record::Verdict(_)
             | Record::Mute(_)
+            | Record::Reset(_)
             | Record::Event(_)
             | Record::Tick(_) => {}
         }

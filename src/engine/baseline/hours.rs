@@ -42,6 +42,13 @@ impl Default for Team {
     }
 }
 
+impl Own {
+    /// Presence per hour of the week, decayed days.
+    pub(crate) fn presence(&self) -> &[f32; WEEK] {
+        &self.0
+    }
+}
+
 /// How surprising it is that this person works at hour `b`; on a day off, as surprising as at the rarest of their hours.
 pub(crate) fn surprise(own: &Own, team: &Team, schedule: &[f64; WEEK], b: usize, day_off: bool) -> Hour {
     let (hs, ts) = (smooth(&own.0.map(f64::from)), smooth(&team.0));

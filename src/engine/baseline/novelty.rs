@@ -94,6 +94,11 @@ impl Rates {
 }
 
 impl Own {
+    /// How many values are known.
+    pub(crate) fn known(&self) -> usize {
+        self.values.len()
+    }
+
     pub(crate) fn knows(&self, value: u64) -> bool {
         self.values.iter().any(|v| v.0 == short(value))
     }

@@ -65,6 +65,8 @@ fn detectors_are_compared_at_the_same_cost() {
         of("3", "c", "leaver_active", 10),
         of("4", "d", "off_hours", 8000),
         of("5", "e", "off_hours", 6999),
+        // A rule joins the false alert of before: behaviour said no more by that.
+        Version { bits: 30_000, ..version("4", 2, "d", "2026-01-09T11:00:00Z", "privilege") },
     ];
     // 100 manager-days: one false alert is allowed at a rate of 1, and five are not there.
     let e = judge(&labels, &alerts, &Question { from_day: 0, budget: 1.0 });
