@@ -14,6 +14,7 @@ use super::{
     Usage,
     dead_letters::{Where, close, store},
     explain::Lang,
+    reveal,
 };
 use crate::{
     console::digest::{Frame, page},
@@ -34,7 +35,7 @@ const NOBODY: &str = "analysts";
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Everybody is in the digest of whoever hears of their alerts: their supervisor, or the next one up;\n\
     those without one are in that of the analysts. Names stand in it with privacy.names_in_messages,\n\
-    pseudonyms else.\n\n\
+    or with --names and a reason; pseudonyms else.\n\n\
     Example: filin digest --out digests && ls digests")]
 pub(super) struct Args {
     /// Folder that the pages are written to, one for each supervisor
@@ -52,6 +53,15 @@ pub(super) struct Args {
     /// Language, where a supervisor's locale says none
     #[arg(long, value_enum, default_value_t = Lang::En)]
     lang: Lang,
+    /// Names, though messages say pseudonyms: who asked and why is kept (`filin reveal --list`)
+    #[arg(long, requires = "reason")]
+    names: bool,
+    /// Why names are wanted
+    #[arg(long, value_name = "TEXT", requires = "names")]
+    reason: Option<String>,
+    /// Who wants them [default: the name of this account]
+    #[arg(long, value_name = "NAME", requires = "names")]
+    by: Option<String>,
     #[command(flatten)]
     place: Where,
 }
@@ -70,11 +80,19 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
             Date(day.0 - day.weekday())
         }
     };
+    let by = if args.names { reveal::who(args.by.clone())? } else { String::new() };
     let config = args.place.config()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let made = runtime.block_on(async {
         let (client, opened) = store(&config).await?;
-        let made = all(&client, &config, &args, from).await;
+        let made = async {
+            let made = all(&client, &config, &args, from).await?;
+            if args.names {
+                record(&client, &args, &by, &made).await?;
+            }
+            anyhow::Ok(made)
+        };
+        let made = made.await;
         close(opened).await;
         made
     })?;
@@ -108,6 +126,18 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Writes down whose names somebody sees.
+async fn record(client: &clickhouse::Client, args: &Args, by: &str, made: &[Made]) -> anyhow::Result<()> {
+    for Made { digest, .. } in made {
+        let week = digest.from.to_string();
+        let asked = reveal::Asked { by, reason: args.reason.as_deref().unwrap_or_default(), place: "digest", about: &week };
+        let active = digest.people.iter().map(|p| &p.week).chain(&digest.silent).map(|of| of.manager_alias.clone());
+        let all: BTreeSet<String> = active.chain(digest.unanswered.iter().map(|told| told.manager_alias.clone())).collect();
+        reveal::record(client, &asked, &digest.tenant, all).await?;
+    }
+    Ok(())
 }
 
 /// The digests of every tenant, by tenant and supervisor.
@@ -144,7 +174,7 @@ fn frame(config: &Config, args: &Args, people: &Directory, supervisor: Option<St
     let named = |id: &String| Some((id.clone(), user(id)?.name.clone()?));
     Frame {
         russian: locale.map_or(args.lang == Lang::Ru, |l| l.to_ascii_lowercase().starts_with("ru")),
-        names: if config.privacy.names_in_messages { theirs.iter().filter_map(named).collect() } else { BTreeMap::new() },
+        names: if config.privacy.names_in_messages || args.names { theirs.iter().filter_map(named).collect() } else { BTreeMap::new() },
         console: config.http.public_url.clone().unwrap_or_else(|| format!("http://{}", config.http.listen)),
         supervisor,
     }

@@ -15,6 +15,7 @@ use super::{
     Usage,
     dead_letters::{Where, close, store},
     explain::{self, Lang},
+    reveal,
 };
 use crate::{
     console::incident::{BLANKS, Frame, Law, Notices, page},
@@ -64,6 +65,15 @@ pub(super) struct Args {
     /// It ended then
     #[arg(long, value_name = "TIME")]
     until: Option<String>,
+    /// Names instead of pseudonyms: who asked and why is kept (`filin reveal --list`)
+    #[arg(long, requires = "reason")]
+    names: bool,
+    /// Why names are wanted
+    #[arg(long, value_name = "TEXT", requires = "names")]
+    reason: Option<String>,
+    /// Who wants them [default: the name of this account]
+    #[arg(long, value_name = "NAME", requires = "names")]
+    by: Option<String>,
     #[command(flatten)]
     place: Where,
 }
@@ -93,17 +103,23 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         return Err(Usage("give the alert's id, or the beginning of it".to_owned()).into());
     }
     let filled = args.fill.as_deref().map(filled).transpose()?.unwrap_or_default();
+    let by = if args.names { reveal::who(args.by.clone())? } else { String::new() };
     let config = args.place.config()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let incident = runtime.block_on(async {
+    let (incident, names) = runtime.block_on(async {
         let (client, opened) = store(&config).await?;
-        let read = read(&client, &config, &args.alerts, &asked).await;
+        let read = async {
+            let incident = read(&client, &config, &args.alerts, &asked).await?;
+            let names = if args.names { named(&client, &args, &by, &incident).await? } else { BTreeMap::new() };
+            anyhow::Ok((incident, names))
+        };
+        let read = read.await;
         close(opened).await;
         read
     })?;
     let zone = config.tenants.get(&incident.tenant).and_then(|t| t.time_zone.as_deref()).map_or(Ok(Zone::UTC), Zone::get)?;
     let russian = args.lang.map_or(args.law == Law::Fz152, |lang| lang == Lang::Ru);
-    let frame = Frame { russian, law: args.law, names: BTreeMap::new(), filled, made: clock::now(), zone };
+    let frame = Frame { russian, law: args.law, names, filled, made: clock::now(), zone };
     let notices = Notices::of(&frame, &incident);
     if args.place.json {
         let all = json!({ "made": frame.made, "incident": incident, "notices": notices, "to_fill": notices.blanks() });
@@ -146,6 +162,15 @@ async fn read(client: &clickhouse::Client, config: &Config, starts: &[String], a
         Store::Embedded(_) => "filin",
     };
     Ok(incident::read(client, database, alerts.into_values().collect(), asked).await?)
+}
+
+/// The names of those whom it is about; that they were asked for is written down first.
+async fn named(client: &clickhouse::Client, args: &Args, by: &str, incident: &Incident) -> anyhow::Result<BTreeMap<String, String>> {
+    let ids: Vec<&str> = incident.alerts.iter().map(|told| told.alert.alert_id.as_str()).collect();
+    let about = ids.join(" ");
+    let asked = reveal::Asked { by, reason: args.reason.as_deref().unwrap_or_default(), place: "incident", about: &about };
+    reveal::record(client, &asked, &incident.tenant, incident.suspects.iter().map(|s| s.manager_alias.clone())).await?;
+    reveal::names(client, &incident.tenant, incident.suspects.iter().map(|s| s.manager.as_str())).await
 }
 
 /// What a person says, by key.

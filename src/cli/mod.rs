@@ -28,9 +28,11 @@ mod push;
 mod ranker;
 mod replay;
 mod restore;
+mod reveal;
 mod run;
 mod simulate;
 mod state;
+mod subject;
 mod token;
 mod train;
 mod verdict;
@@ -90,6 +92,10 @@ enum Command {
     Digest(digest::Args),
     /// Fill the notices that the law asks for after an incident, from evidence
     Incident(incident::Args),
+    /// Say who is behind a pseudonym, with a reason that is kept; list who asked
+    Reveal(reveal::Args),
+    /// Give all that is held about a person, or erase it
+    Subject(subject::Args),
     /// Say what answers taught about the order of alerts, and what could be muted
     Ranker(ranker::Args),
     /// Write all that is stored, encrypted, to places on other disks, and load it once to see that it can be
@@ -143,6 +149,8 @@ pub fn main() -> ExitCode {
         Command::Verdict(args) => verdict::run(args),
         Command::Digest(args) => digest::run(args),
         Command::Incident(args) => incident::run(args),
+        Command::Reveal(args) => reveal::run(args),
+        Command::Subject(args) => subject::run(args),
         Command::Ranker(args) => ranker::run(args),
         Command::Backup(args) => backup::run(args),
         Command::Restore(args) => restore::run(args),

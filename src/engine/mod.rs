@@ -20,6 +20,7 @@ mod day;
 mod detector;
 mod effect;
 mod episode;
+mod erase;
 mod evidence;
 pub mod explain;
 pub mod features;

@@ -39,6 +39,11 @@ pub(super) struct About<'a> {
 }
 
 impl Mutes {
+    /// Takes out what is about somebody.
+    pub(super) fn erase(&mut self, manager: &str) {
+        self.0.retain(|m| m.manager.as_deref() != Some(manager));
+    }
+
     /// Takes a mute; one that ends before it begins lifts what had its name.
     pub(super) fn hear(&mut self, mute: &Mute) {
         self.0.retain(|m| m.id != mute.id);

@@ -124,6 +124,12 @@ impl People {
         self.rows.len()
     }
 
+    /// Takes somebody's rows out.
+    pub(super) fn erase(&mut self, id: &str) {
+        self.rows.remove(id);
+        self.contacts = self.rows.values().flatten().flat_map(|r| r.contacts.iter().copied()).collect();
+    }
+
     /// Names all zones to a calendar and reads local dates anew.
     pub(super) fn settle(&mut self, calendar: &mut Calendar) {
         for row in self.rows.values_mut().flatten() {

@@ -119,6 +119,12 @@ impl Watch {
         self.closed.get(id).is_some_and(|at| *at >= ended - CLOSED_MS)
     }
 
+    /// Takes out what it remembers of an account by name.
+    pub(super) fn erase(&mut self, id: &str) {
+        self.closed.remove(id);
+        self.told.retain(|(_, what)| what.split_once('/').is_none_or(|(_, whose)| whose != id));
+    }
+
     /// The last success of a target.
     pub(super) fn backup(&self, target: &str) -> Option<i64> {
         self.backups.get(&target.to_lowercase()).copied()

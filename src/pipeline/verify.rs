@@ -11,6 +11,7 @@ use crate::{
         self, Alias,
         rows::{self, AlertRow, Position, SignalRow},
         state::{self, Checkpoint},
+        subject,
     },
 };
 
@@ -83,7 +84,8 @@ pub async fn partition(
     let mut scored = Scored::default();
     let mut tenants: BTreeMap<String, Tenant> = BTreeMap::new();
     let mut after = None;
-    let whole = is_whole(lines, id).await?;
+    // What was scored before somebody was erased is not what the log would give now.
+    let whole = !subject::is_erased(client, log_id, id).await? && is_whole(lines, id).await?;
     if !whole && let Some(oldest) = state::oldest(client, log_id, id).await? {
         tenants = score::restore(client, &oldest).await?;
         after = Some(oldest.log_offset);
@@ -91,6 +93,9 @@ pub async fn partition(
     }
     let until = newest.as_ref().map(|n| n.log_offset);
     scored.until = newest;
+    if until == after {
+        scored.states = states(&tenants);
+    }
     let mut effects = Vec::new();
     loop {
         let chunk = lines.read(id, after, CHUNK).await?;

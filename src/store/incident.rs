@@ -464,7 +464,7 @@ fn at(time: Timestamp) -> String {
 }
 
 /// A text in SQL.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\\', r"\\").replace('\'', r"\'"))
 }
 

@@ -15,6 +15,7 @@ const MIGRATIONS: &[(u32, &str)] = &[
     (9, include_str!("../../schemas/clickhouse/0009_checkpoint_base.sql")),
     (10, include_str!("../../schemas/clickhouse/0010_priorities.sql")),
     (11, include_str!("../../schemas/clickhouse/0011_integrity.sql")),
+    (13, include_str!("../../schemas/clickhouse/0013_privacy.sql")),
 ];
 
 /// Days that events and what was found in them are kept.

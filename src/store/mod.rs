@@ -17,8 +17,10 @@ pub mod notifications;
 pub mod priorities;
 pub mod query;
 pub mod reference;
+pub mod reveals;
 pub mod rows;
 pub mod state;
+pub mod subject;
 pub mod survey;
 
 use std::{future::Future, time::Duration};

@@ -273,6 +273,50 @@ fn the_notices_of_a_theft_say_what_happened() {
     let told = text(&[&id, "--out", page.to_str().expect("plain")]);
     assert!(page.exists() && told.contains("due") && told.contains("operator_inn"), "{told}");
 
+    // Names stand there with a reason, which is kept; whom it was about is said by pseudonym, and no reader of dashboards sees it.
+    let users = rows(&out.join("users.csv"));
+    let name = &users.iter().find(|u| u["id"] == label.manager).expect("a user")["name"];
+    assert!(!text(&[&id]).contains(name.as_str()) && text(&[&id, "--names", "--reason", "case 7", "--by", "dpo"]).contains(name.as_str()));
+    let place = ["--data", data.to_str().expect("plain")];
+    let reveal = |args: &[&str], code: i32| ended(filin(&[&["reveal"], args, &place].concat()), code);
+    let said = String::from_utf8(reveal(&[&alias.to_lowercase(), "--reason", "case 8", "--by", "vera"], 0).stdout).expect("text");
+    assert!(said.contains(name.as_str()) && said.contains(&label.manager), "{said}");
+    let list: Value = serde_json::from_slice(&reveal(&["--list", "--json"], 0).stdout).expect("JSON");
+    let seen: Vec<[&str; 5]> = list
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|r| ["by", "place", "reason", "about", "manager_alias"].map(|key| r[key].as_str().expect("a text")))
+        .collect();
+    assert_eq!(seen, [["vera", "reveal", "case 8", "", alias], ["dpo", "incident", "case 7", &id, alias]]);
+    assert!(!list.to_string().contains(name.as_str()));
+    reveal(&[alias], 2);
+    reveal(&[alias, "--reason", " ", "--by", "vera"], 2);
+    reveal(&["AAAAAAAAAA", "--reason", "case 9", "--by", "vera"], 1);
+    let listed: Value = serde_json::from_slice(&reveal(&["--list", "--json"], 0).stdout).expect("JSON");
+    assert_eq!(listed, list, "what was refused showed nothing");
+    for table in ["reveals", "erasures"] {
+        let (status, text) = service.http_clickhouse(&format!("SELECT * FROM filin.{table}"));
+        assert!(status != 200 && text.contains("not for readers"), "{status} {text}");
+    }
+    let week = service.ask("SELECT toString(toMonday(max(time))) FROM filin.alerts_latest");
+    let folder = root.path().join("digest");
+    let digest = |more: &[&str], code: i32| {
+        let all = ["digest", "--week", &week, "--out", folder.to_str().expect("plain")];
+        ended(filin(&[&all[..], &place, more].concat()), code)
+    };
+    let pages = || {
+        let all = std::fs::read_dir(&folder).expect("made");
+        all.map(|page| std::fs::read_to_string(page.expect("a page").path()).expect("text")).collect::<String>()
+    };
+    digest(&[], 0);
+    assert!(!pages().contains(name.as_str()));
+    digest(&["--names"], 2);
+    digest(&["--names", "--reason", "weekly round", "--by", "dpo"], 0);
+    assert!(pages().contains(name.as_str()));
+    let listed: Value = serde_json::from_slice(&reveal(&["--list", "--json"], 0).stdout).expect("JSON");
+    assert!(listed.as_array().expect("a list").iter().any(|r| r["place"] == "digest" && r["manager_alias"] == alias));
+
     // What is wrong is said.
     let wrong = |args: &[&str], code: i32, says: &str| {
         let error = String::from_utf8(run(args, code).stderr).expect("text");
@@ -281,6 +325,8 @@ fn the_notices_of_a_theft_say_what_happened() {
     wrong(&["nothing"], 1, "no alert in the store has an id that begins with \"nothing\"");
     wrong(&[""], 2, "give the alert's id");
     wrong(&[], 2, "ALERT");
+    wrong(&[&id, "--names"], 2, "--reason");
+    wrong(&[&id, "--names", "--reason", " ", "--by", "vera"], 2, "--reason: say why");
     wrong(&[&id, "--law", "hipaa"], 2, "152-fz, gdpr");
     wrong(&[&id, "--discovered", "yesterday"], 2, "--discovered");
     wrong(&[&id, "--from", "2026-03-02", "--until", "2026-03-01"], 2, "--from is later");

@@ -19,6 +19,7 @@ mod layers;
 mod notify;
 mod orders;
 mod pipeline;
+mod privacy;
 mod ranker;
 mod readme;
 mod reference;

@@ -144,6 +144,11 @@ impl Service {
         text.trim_end().to_owned()
     }
 
+    /// Asks ClickHouse as its reader; the answer may be a refusal.
+    pub(crate) fn http_clickhouse(&self, sql: &str) -> (u16, String) {
+        request(self.clickhouse.trim_start_matches("http://"), "POST", "/", sql.as_bytes())
+    }
+
     /// Asks for a number.
     pub(crate) fn count(&self, sql: &str) -> u64 {
         self.ask(sql).parse().unwrap_or_else(|e| panic!("{sql}: {e}"))

@@ -18,6 +18,7 @@ const TABLES: &[&str] = &[
     "alert_actions",
     "clients",
     "dead_letters",
+    "erasures",
     "events_raw",
     "integrity_salts",
     "log",
