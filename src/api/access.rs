@@ -19,6 +19,8 @@ use crate::{
 pub struct Access {
     /// The listener is on loopback.
     pub loopback: bool,
+    /// It speaks TLS.
+    pub encrypted: bool,
     /// `Host` names accepted beside loopback's.
     pub hosts: Vec<String>,
     /// Tokens of those who push, with what they push.
@@ -38,6 +40,7 @@ impl Access {
         };
         Self {
             loopback: listen.ip().is_loopback(),
+            encrypted: false,
             hosts: config.http.hosts.clone(),
             tokens: config.bindings.iter().filter_map(token).collect(),
             reader: config.http.reader_token.clone(),

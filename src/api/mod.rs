@@ -51,6 +51,7 @@ use crate::ops::{clock, config::Secret, metrics::Metrics};
 use gate::Gate;
 
 /// What answers are made from.
+#[derive(Clone)]
 pub struct Parts {
     /// Takes events; none: this instance has another role.
     pub ingest: Option<Arc<dyn Ingest>>,
@@ -194,6 +195,10 @@ async fn around(State(api): State<Api>, request: Request, next: Next) -> Respons
     let headers = response.headers_mut();
     for (name, value) in HEADERS {
         headers.insert(name, value);
+    }
+    if api.access.encrypted {
+        // Whoever came by TLS once does not come without it for a year.
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
     }
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     api.metrics.request(route.as_ref().map_or(UNKNOWN, MatchedPath::as_str), response.status().as_u16(), watch.elapsed());

@@ -7,21 +7,30 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
-use tokio::{net::TcpListener, sync::Semaphore};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpListener,
+    sync::Semaphore,
+};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::ops::tls;
 
 /// Connections served at the same time; more wait in the kernel's queue.
 const CONNECTIONS: usize = 1024;
 /// How long a client may take to send a request's head, and to send the next one.
 const HEAD: Duration = Duration::from_secs(30);
+/// How long a client may take to agree on a key.
+const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long requests may go on after the end was asked for.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// Answers requests until the token is cancelled, then finishes what is being answered.
+/// Answers requests until the token is cancelled, then finishes what is being answered. `tls`: connections are encrypted.
 ///
 /// # Errors
 /// When the listener breaks.
-pub async fn serve(listener: TcpListener, router: Router, shutdown: CancellationToken) -> io::Result<()> {
+pub async fn serve(listener: TcpListener, tls: Option<tls::Server>, router: Router, shutdown: CancellationToken) -> io::Result<()> {
     let (tracker, places) = (TaskTracker::new(), Arc::new(Semaphore::new(CONNECTIONS)));
     loop {
         let place = tokio::select! {
@@ -42,27 +51,38 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: Cancellation
             },
         };
         drop(stream.set_nodelay(true));
-        let (router, shutdown) = (router.clone(), shutdown.clone());
+        let (router, shutdown, tls) = (router.clone(), shutdown.clone(), tls.as_ref().map(tls::Server::current));
         tracker.spawn(async move {
             let _place = place;
-            let connection = hyper::server::conn::http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(HEAD)
-                .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
-            let mut connection = std::pin::pin!(connection);
-            // What goes wrong on a connection is the client's to notice.
+            let Some(tls) = tls else { return answer(stream, router, shutdown).await };
+            let agreed = tokio::time::timeout(HANDSHAKE, TlsAcceptor::from(tls).accept(stream));
             tokio::select! {
-                ended = connection.as_mut() => drop(ended),
-                () = shutdown.cancelled() => {
-                    connection.as_mut().graceful_shutdown();
-                    drop(tokio::time::timeout(GRACE, connection).await);
-                }
+                // A scanner, a client without a certificate, one that never says anything: theirs to notice.
+                agreed = agreed => if let Ok(Ok(stream)) = agreed { answer(stream, router, shutdown).await },
+                () = shutdown.cancelled() => {}
             }
         });
     }
     tracker.close();
     tracker.wait().await;
     Ok(())
+}
+
+/// Answers the requests of a connection.
+async fn answer(stream: impl AsyncRead + AsyncWrite + Unpin, router: Router, shutdown: CancellationToken) {
+    let connection = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let mut connection = std::pin::pin!(connection);
+    // What goes wrong on a connection is the client's to notice.
+    tokio::select! {
+        ended = connection.as_mut() => drop(ended),
+        () = shutdown.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            drop(tokio::time::timeout(GRACE, connection).await);
+        }
+    }
 }
 
 fn is_of_one_connection(e: &io::Error) -> bool {

@@ -1075,7 +1075,7 @@ async fn listen(limits: Limits) -> (std::net::SocketAddr, CancellationToken, tok
     let bench = bench(Access { loopback: true, ..Access::default() }, Fake::default(), limits);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, shutdown) = (listener.local_addr().unwrap(), CancellationToken::new());
-    (address, shutdown.clone(), tokio::spawn(serve(listener, bench.router, shutdown)))
+    (address, shutdown.clone(), tokio::spawn(serve(listener, None, bench.router, shutdown)))
 }
 
 const DEADLINE: Duration = Duration::from_secs(20);

@@ -9,14 +9,14 @@ use std::{
 
 use serde::Serialize;
 
-use super::{USAGE, known};
+use super::{USAGE, Usage, known};
 use crate::{
     directory::{Complaint, Conflict, Directory, Reference},
     engine::sigma::{Book, Refused},
     event::ActorKind,
     model,
     notify::{self, Receiver},
-    ops::config::{Config, Flags, Place},
+    ops::config::{Config, Flags, Place, weaknesses},
 };
 
 /// Flags of `filin check`.
@@ -27,6 +27,9 @@ pub(super) struct Args {
     config: Option<PathBuf>,
     #[command(flatten)]
     reference: known::Reference,
+    /// List what is left open and could be closed; exit code 1 when there is anything
+    #[arg(long)]
+    security: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -79,6 +82,9 @@ struct Tenant {
 }
 
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    if args.security {
+        return security(&args);
+    }
     let report = check(args.config.as_deref(), &args.reference.flags());
     let mut out = std::io::stdout().lock();
     if args.json {
@@ -87,6 +93,22 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         report.print(&mut out)?;
     }
     Ok(if report.errors > 0 { ExitCode::from(USAGE) } else { ExitCode::SUCCESS })
+}
+
+/// What the configuration leaves open.
+fn security(args: &Args) -> anyhow::Result<ExitCode> {
+    let config = known::config(args.config.as_deref(), &args.reference.flags()).map_err(|m| Usage(m.to_string()))?;
+    let found = weaknesses(&config);
+    let mut out = std::io::stdout().lock();
+    if args.json {
+        writeln!(out, "{}", serde_json::to_string_pretty(&found)?)?;
+    } else {
+        for weak in &found {
+            writeln!(out, "open: {}: {}", weak.path, weak.message)?;
+        }
+        writeln!(out, "{}{} open", if found.is_empty() { "" } else { "\n" }, counted(found.len(), "thing"))?;
+    }
+    Ok(if found.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn check(config: Option<&Path>, flags: &Flags) -> Report {

@@ -70,7 +70,8 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
             service::policies(&config).map_err(|e| e.to_string())
         });
         let ready = |r: &service::Ready| {
-            println!("ready: console http://{0} clickhouse {1} metrics http://{0}/metrics", r.console, r.clickhouse);
+            let encrypted = r.encrypted.map(|address| format!(" encrypted https://{address}")).unwrap_or_default();
+            println!("ready: console http://{0} clickhouse {1} metrics http://{0}/metrics{encrypted}", r.console, r.clickhouse);
         };
         anyhow::Ok(service::run(config, metrics, stop, reread, ready).await)
     })?;

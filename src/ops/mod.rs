@@ -10,3 +10,4 @@ pub mod logging;
 pub mod metrics;
 pub mod random;
 pub mod shutdown;
+pub mod tls;

@@ -30,7 +30,7 @@ use crate::{
         config::{self, Config, Role, Store},
         happening::Readiness,
         metrics::Metrics,
-        random,
+        random, tls,
     },
     store::{
         self, Alias,
@@ -84,8 +84,34 @@ fn chain(e: &dyn std::error::Error) -> String {
 pub struct Ready {
     /// Console, API and metrics.
     pub console: SocketAddr,
+    /// The same, encrypted.
+    pub encrypted: Option<SocketAddr>,
     /// ClickHouse, as people reach it.
     pub clickhouse: String,
+}
+
+/// The encrypted listener: what may be asked of it, its certificate, and where it is.
+struct Encrypted {
+    access: Access,
+    tls: tls::Server,
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+impl Encrypted {
+    async fn open(config: &Config) -> Result<Option<Self>, Error> {
+        let Some(files) = &config.http.tls else { return Ok(None) };
+        let access = Access { encrypted: true, ..Access::new(config, files.listen) };
+        access.guard(files.listen).map_err(Error::Config)?;
+        let tls = tls::Server::open(files).map_err(Error::Config)?;
+        let listener = listen(files.listen).await?;
+        let address = listener.local_addr().map_err(|e| Error::Failed(e.to_string()))?;
+        Ok(Some(Self { access, tls, listener, address }))
+    }
+}
+
+async fn listen(at: SocketAddr) -> Result<TcpListener, Error> {
+    TcpListener::bind(at).await.map_err(|e| Error::Failed(format!("cannot listen on {at}: {e}")))
 }
 
 /// ClickHouse as the service uses it.
@@ -117,8 +143,8 @@ pub async fn run(
     let access = Access::new(&config, config.http.listen);
     access.guard(config.http.listen).map_err(Error::Config)?;
     // The port first: whoever runs twice hears it before anything is opened.
-    let listener =
-        TcpListener::bind(config.http.listen).await.map_err(|e| Error::Failed(format!("cannot listen on {}: {e}", config.http.listen)))?;
+    let listener = listen(config.http.listen).await?;
+    let encrypted = Encrypted::open(&config).await?;
     let console = listener.local_addr().map_err(|e| Error::Failed(e.to_string()))?;
     let opened = open_store(&config).await?;
     let client = opened.client.clone();
@@ -176,9 +202,19 @@ pub async fn run(
         access,
         limits: Limits::for_lines_of(config.pipeline.max_line_bytes),
     };
-    let mut server = tokio::spawn(api::serve(listener, api::router(parts), serving.clone()));
+    let address = Ready { console, encrypted: encrypted.as_ref().map(|e| e.address), clickhouse: opened.address.clone() };
+    let also = encrypted.map(|Encrypted { access, tls, listener, .. }| {
+        let router = api::router(api::Parts { access, ..parts.clone() });
+        api::serve(listener, Some(tls), router, serving.clone())
+    });
+    let plain = api::serve(listener, None, api::router(parts), serving.clone());
+    let mut server = tokio::spawn(async move {
+        match also {
+            None => plain.await,
+            Some(also) => tokio::try_join!(plain, also).map(|_| ()),
+        }
+    });
 
-    let address = Ready { console, clickhouse: opened.address.clone() };
     let work = async {
         let sources = start_sources(&config, &ingestor, &intake, &metrics, &status, &feeding).await?;
         status.send_modify(|s| s.missing.retain(|m| *m != "reference"));

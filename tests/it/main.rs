@@ -26,4 +26,5 @@ mod reference;
 mod schemas;
 mod service;
 mod simulate;
+mod tls;
 mod transports;

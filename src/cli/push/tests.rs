@@ -54,7 +54,7 @@ async fn bench(limits: Limits) -> Bench {
     let router = api::router(Parts { ingest: Some(Arc::<Fake>::clone(&fake)), ..api::tests::idle(limits) });
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, shutdown) = (format!("http://{}", listener.local_addr().unwrap()), CancellationToken::new());
-    tokio::spawn(api::serve(listener, router, shutdown.clone()));
+    tokio::spawn(api::serve(listener, None, router, shutdown.clone()));
     Bench { fake, address, shutdown, folder: tempfile::tempdir().unwrap() }
 }
 

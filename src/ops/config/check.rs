@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::{
     Account, Alerts, Backup, Binding, Canary, Config, Control, Duty, Embedded, Escalation, Flags, Http, Kafka, Known, Mistakes, Pipeline,
-    Place, Prior, Privacy, Reference, Role, Secret, Server, Sigma, Source, Store, Tenant, Webhook, file,
+    Place, Prior, Privacy, Reference, Role, Secret, Server, Sigma, Source, Store, Tenant, Tls, Webhook, file,
     value::{List, Size, Span, span_text},
 };
 use crate::event::{Access, Budget, DEFAULT_TENANT, is_own};
@@ -105,7 +105,21 @@ impl Checker<'_> {
             self.url("http.public_url", url);
         }
         let public_url = public_url.map(|url| url.trim_end_matches('/').to_owned());
-        Http { listen: self.address("http.listen", http.listen, 8687), public_url, hosts, reader_token }
+        let tls = self.tls(http.tls);
+        Http { listen: self.address("http.listen", http.listen, 8687), public_url, hosts, reader_token, tls }
+    }
+
+    fn tls(&mut self, tls: file::Tls) -> Option<Tls> {
+        let file::Tls { listen, certificate, key, client_ca } = tls;
+        if listen.is_none() && certificate.is_none() && key.is_none() && client_ca.is_none() {
+            return None;
+        }
+        for (path, given) in [("http.tls.certificate", &certificate), ("http.tls.key", &key)] {
+            if given.is_none() {
+                self.mistakes.add(path, "is missing: an encrypted listener needs certificate and key, as PEM files");
+            }
+        }
+        Some(Tls { listen: self.address("http.tls.listen", listen, 8688), certificate: certificate?, key: key?, client_ca })
     }
 
     fn access(&mut self, given: Vec<file::Account>) -> Vec<Account> {
@@ -508,12 +522,11 @@ impl Checker<'_> {
         if config.roles.len() < Role::ALL.len() && (config.kafka.is_none() || !server) {
             self.mistakes.add("--role", "a part of the work needs kafka.brokers and clickhouse.url, which it shares with the others");
         }
-        if !config.http.listen.ip().is_loopback() && config.tokens().next().is_none() {
-            let listen = config.http.listen;
-            self.mistakes.add(
-                "http.listen",
-                format!("{listen} is beyond loopback: that needs a binding with a token, or anybody could push events"),
-            );
+        let encrypted = config.http.tls.as_ref().map(|tls| ("http.tls.listen", tls.listen));
+        let listeners = [("http.listen", config.http.listen)].into_iter().chain(encrypted);
+        for (path, listen) in listeners.filter(|(_, listen)| !listen.ip().is_loopback() && config.tokens().next().is_none()) {
+            self.mistakes
+                .add(path, format!("{listen} is beyond loopback: that needs a binding with a token, or anybody could push events"));
         }
     }
 

@@ -48,6 +48,22 @@ pub(super) struct Http {
     pub(super) reader_token: Option<Secret>,
     /// File with that token.
     pub(super) reader_token_file: Option<PathBuf>,
+    /// A second listener, encrypted.
+    pub(super) tls: Tls,
+}
+
+/// The encrypted listener: the same as the other one, which can then stay on loopback.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Tls {
+    /// Address and port.
+    pub(super) listen: Option<String>,
+    /// The certificate and those between it and its root, PEM.
+    pub(super) certificate: Option<PathBuf>,
+    /// Its private key, PEM.
+    pub(super) key: Option<PathBuf>,
+    /// Roots of clients' certificates, PEM: whoever shows none of theirs is not let in, token or not.
+    pub(super) client_ca: Option<PathBuf>,
 }
 
 /// Somebody who may read alerts, and how they are known.

@@ -4,6 +4,7 @@
 mod check;
 mod file;
 mod layers;
+mod security;
 mod value;
 
 use std::{
@@ -19,6 +20,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 pub use layers::{Mistake, Mistakes};
+pub use security::{Weakness, weaknesses};
 pub use value::{Secret, span, span_text};
 
 use crate::event::{Access, Budget, Timestamp, words};
@@ -92,6 +94,21 @@ pub struct Http {
     pub hosts: Vec<String>,
     /// Token of those who read alerts; none: they are read on loopback only.
     pub reader_token: Option<Secret>,
+    /// The encrypted listener.
+    pub tls: Option<Tls>,
+}
+
+/// An encrypted listener.
+#[derive(Clone, Debug, Serialize)]
+pub struct Tls {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// The certificate and those between it and its root, PEM.
+    pub certificate: PathBuf,
+    /// Its private key, PEM.
+    pub key: PathBuf,
+    /// Roots of clients' certificates, PEM; none: clients show none.
+    pub client_ca: Option<PathBuf>,
 }
 
 words! {

@@ -352,3 +352,38 @@ fn a_binding_speaks_to_its_adapter() {
     });
     assert_eq!(config.expect("right").bindings[0].for_adapter(), expected);
 }
+
+#[test]
+fn an_encrypted_listener_has_certificate_and_key() {
+    refused("[http.tls]\nlisten = '127.0.0.1:1'", &["http.tls.certificate", "http.tls.key"]);
+    refused("[http.tls]\nlisten = '0.0.0.0:1'\ncertificate = 'c'\nkey = 'k'", &["http.tls.listen"]);
+    let tls = read("[http.tls]\ncertificate = 'c'\nkey = 'k'").expect("right").http.tls.expect("given");
+    assert_eq!((tls.listen.to_string().as_str(), tls.client_ca), ("127.0.0.1:8688", None));
+}
+
+#[test]
+fn what_is_open_is_named_and_closing_it_ends_that() {
+    let found = |toml: &str| weaknesses(&read(toml).expect(toml)).into_iter().map(|w| w.path).collect::<Vec<_>>();
+    let far = "[kafka]\nbrokers = ['k1.example:9092']\n";
+    let base = found("");
+    assert_eq!(base, ["access", "backup"]);
+    let more = |toml: &str| found(toml).into_iter().filter(|p| !base.contains(p)).collect::<Vec<_>>();
+    assert_eq!(more(far), ["kafka.librdkafka", "kafka.librdkafka"]);
+    assert_eq!(more("[kafka]\nbrokers = ['localhost:9092', '127.0.0.1:9093', '[::1]:9094']\n"), [""; 0]);
+    let with = |properties: &str| more(&format!("{far}librdkafka = {{ {properties} }}\n"));
+    assert_eq!(with("'security.protocol' = 'SASL_SSL'"), [""; 0]);
+    assert_eq!(with("'security.protocol' = 'ssl'"), ["kafka.librdkafka"], "who asks is not known");
+    assert_eq!(with("'security.protocol' = 'ssl', 'ssl.certificate.location' = 'c.pem'"), [""; 0]);
+    assert_eq!(with("'security.protocol' = 'sasl_plaintext'"), ["kafka.librdkafka"]);
+    assert_eq!(with("'security.protocol' = 'sasl_ssl', 'enable.ssl.certificate.verification' = 'false'"), ["kafka.librdkafka"]);
+    assert_eq!(with("'security.protocol' = 'sasl_ssl', 'ssl.endpoint.identification.algorithm' = 'none'"), ["kafka.librdkafka"]);
+    assert_eq!(more("[http]\nreader_token = 'a-token-of-sixteen-letters'\n"), ["http.reader_token"]);
+    let pushed = "[[bindings]]\ntoken = 'a-token-of-sixteen-letters'\nformat = 'canonical'\n";
+    assert_eq!(more(&format!("{pushed}[http]\nlisten = '0.0.0.0:8687'\n")), ["http.listen"]);
+    let alerts = |line: &str| more(&format!("[alerts]\n{line}\n"));
+    assert_eq!(alerts("alertmanager = ['http://am.example:9093', 'http://127.0.0.1:9093', 'https://am.example']"), ["alerts.alertmanager"]);
+    assert_eq!(alerts("webhook = 'http://localhost@soc.example/x'"), ["alerts.webhook", "alerts.webhook.secret"]);
+    let account =
+        |expires: &str| more(&format!("[[access]]\nname = 'vera'\nrole = 'analyst'\ntoken_sha256 = ['{}']\n{expires}\n", "3f".repeat(32)));
+    assert_eq!((account(""), account("expires = 2027-06-30")), (vec!["access.vera".to_owned()], vec![]));
+}
