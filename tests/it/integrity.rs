@@ -263,7 +263,9 @@ fn what_was_stored_before_there_was_a_chain_is_taken_as_it_is() {
     service.settle();
     service.kill();
     // Whatever was not checkpointed is scored again, and links again.
-    Service::start(&data, &[]).stop();
+    let service = Service::start(&data, &[]);
+    service.settle();
+    service.stop();
     let (_server, store) = open(&data);
     let report = store.verify(&[], 0);
     assert!(report["adopted"].as_u64() >= Some(2) && report["actions"] == 2 && report["waiting"] == 0, "{report}");

@@ -6,6 +6,8 @@ use super::{Chunk, Error, Manifest, Part, Place, Table, quoted};
 
 /// Where backups are tried.
 const SCRATCH: &str = "filin_scratch";
+/// Bytes of rows in one statement, about: the embedded engine takes no more than a GiB.
+const INSERT_BYTES: usize = 128 << 20;
 /// Rows that are in the scratch database at once, about.
 const SCRATCH_ROWS: u64 = 2_000_000;
 
@@ -69,10 +71,20 @@ async fn insert(client: &clickhouse::Client, place: &Arc<Place>, table: &Table, 
         .clone()
         .with_setting("insert_allow_materialized_columns", "1")
         .with_setting("optimize_on_insert", "0")
-        .with_setting("insert_deduplicate", "0");
-    for chunk in &part.chunks {
-        let mut into = client.insert_formatted_with(sql.clone());
-        into.send(get(place, chunk).await?.into()).await?;
+        .with_setting("insert_deduplicate", "0")
+        // Nothing is merged until all of it is counted: many parts are no reason to wait.
+        .with_setting("parts_to_delay_insert", "1000000")
+        .with_setting("parts_to_throw_insert", "1000000");
+    let mut chunks = part.chunks.iter().peekable();
+    while chunks.peek().is_some() {
+        let (mut into, mut sent) = (client.insert_formatted_with(sql.clone()), 0);
+        while sent < INSERT_BYTES
+            && let Some(chunk) = chunks.next()
+        {
+            let bytes = get(place, chunk).await?;
+            sent += bytes.len();
+            into.send(bytes.into()).await?;
+        }
         into.end().await?;
     }
     Ok(())
