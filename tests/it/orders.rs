@@ -150,7 +150,11 @@ fn what_is_usual_is_shown_and_begins_anew() {
     push(&service, root.path(), &lines);
     let learned = |p: &Value| p["learned_days"].as_f64().expect("a number");
     let before = wait("a checkpoint", || {
-        let stored = service.logged("SELECT count() FROM manager_state WHERE manager = 'anna'");
+        // A state counts once the checkpoint behind it is there.
+        let hers = "FROM manager_state WHERE manager = 'anna'";
+        let stored = service.logged(&format!(
+            "SELECT count() FROM checkpoints WHERE partition IN (SELECT partition {hers}) AND log_offset >= (SELECT min(epoch) {hers})"
+        ));
         (stored > 0).then(shown).filter(|p| learned(p) > 3.0)
     });
     let screen = before["usual"].as_array().expect("a list").iter().find(|u| u["detector"] == "rec_scr").expect("it is counted");
