@@ -92,7 +92,7 @@ impl Tenant {
             unit: explain::unit(detector(k)),
             share: expected.hurdle.share[k],
             mid: expected.hurdle.at(k, 0.0),
-            low: expected.hurdle.at(k, -RANGE),
+            low: expected.hurdle.at(k, -RANGE).max(0.0),
             high: expected.hurdle.at(k, RANGE),
             peers: expected.hurdle.of_peers(k),
         };
