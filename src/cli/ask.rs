@@ -6,12 +6,18 @@ use hyper::{Request, StatusCode, header};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{dead_letters::store, replay};
+use super::{Usage, dead_letters::store, replay};
 use crate::{
     ops::config::{Config, Secret, Store},
     pipeline::service::CONSOLE,
     store::state,
 };
+
+/// Who asks: as said, else the account that runs this.
+pub(super) fn who(by: Option<String>) -> Result<String, Usage> {
+    by.or_else(crate::ops::config::account)
+        .ok_or_else(|| Usage("--by: USER is not set, so say who asks for it, as in --by anna".to_owned()))
+}
 
 /// Of the account that writes the store.
 pub(super) fn password(config: &Config) -> Option<Secret> {

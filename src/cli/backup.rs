@@ -51,7 +51,7 @@ struct Done {
 }
 
 /// The key in a file.
-pub(super) fn key(path: &Path) -> anyhow::Result<Secret> {
+fn read(path: &Path) -> anyhow::Result<Secret> {
     let text = std::fs::read_to_string(path).map_err(|e| Usage(format!("the key {} cannot be read: {e}", path.display())))?;
     let text = text.trim_end_matches(['\r', '\n']);
     if text.len() < 16 {
@@ -60,6 +60,15 @@ pub(super) fn key(path: &Path) -> anyhow::Result<Secret> {
         );
     }
     Ok(Secret::new(text))
+}
+
+/// The key of a place: as said, else as configured.
+pub(super) fn secret(key: Option<&Path>, config: &Config) -> anyhow::Result<Secret> {
+    match (key, &config.backup) {
+        (Some(path), _) => read(path),
+        (None, Some(planned)) => Ok(planned.key.clone()),
+        (None, None) => Err(Usage("say what it is encrypted with: --key FILE".to_owned()).into()),
+    }
 }
 
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
@@ -71,7 +80,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         (true, None) => return Err(Usage("say where to, as in --to /mnt/a/filin --to /mnt/b/filin, or in [backup]".to_owned()).into()),
     };
     let key = match (&args.key, &planned) {
-        (Some(path), _) => key(path)?,
+        (Some(path), _) => read(path)?,
         (None, Some(planned)) => planned.key.clone(),
         (None, None) => return Err(Usage("say what to encrypt with: --key FILE, as from `openssl rand -hex 32`".to_owned()).into()),
     };

@@ -12,6 +12,7 @@ use serde_json::json;
 
 use super::{
     Usage,
+    ask::who,
     dead_letters::{Where, close, store},
     explain::Lang,
     reveal,
@@ -80,7 +81,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
             Date(day.0 - day.weekday())
         }
     };
-    let by = if args.names { reveal::who(args.by.clone())? } else { String::new() };
+    let by = if args.names { who(args.by.clone())? } else { String::new() };
     let config = args.place.config()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let made = runtime.block_on(async {

@@ -13,6 +13,7 @@ use serde_json::json;
 
 use super::{
     Usage,
+    ask::who,
     dead_letters::{Where, close, store},
     explain::{self, Lang},
     reveal,
@@ -21,10 +22,7 @@ use crate::{
     console::incident::{BLANKS, Frame, Law, Notices, page},
     directory::Zone,
     event::Timestamp,
-    ops::{
-        clock,
-        config::{Config, Store},
-    },
+    ops::{clock, config::Config},
     store::{
         incident::{self, Asked, Incident},
         rows::AlertRow,
@@ -103,7 +101,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         return Err(Usage("give the alert's id, or the beginning of it".to_owned()).into());
     }
     let filled = args.fill.as_deref().map(filled).transpose()?.unwrap_or_default();
-    let by = if args.names { reveal::who(args.by.clone())? } else { String::new() };
+    let by = if args.names { who(args.by.clone())? } else { String::new() };
     let config = args.place.config()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let (incident, names) = runtime.block_on(async {
@@ -157,11 +155,7 @@ async fn read(client: &clickhouse::Client, config: &Config, starts: &[String], a
         let names: Vec<&str> = tenants.into_iter().collect();
         anyhow::bail!("the alerts are of several organisations ({}): each notifies for itself", names.join(", "));
     }
-    let database = match &config.store {
-        Store::Server(server) => server.database.as_str(),
-        Store::Embedded(_) => "filin",
-    };
-    Ok(incident::read(client, database, alerts.into_values().collect(), asked).await?)
+    Ok(incident::read(client, config.store.database(), alerts.into_values().collect(), asked).await?)
 }
 
 /// The names of those whom it is about; that they were asked for is written down first.

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::{
     Usage,
-    ask::Running,
+    ask::{Running, who},
     dead_letters::{Where, close, store},
 };
 use crate::{
@@ -150,12 +150,6 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
 fn millis(text: &str) -> Result<i64, Usage> {
     let span: Duration = span(text).map_err(|e| Usage(format!("--for: {e}")))?;
     i64::try_from(span.as_millis()).map_err(|_| Usage("--for: too long".to_owned()))
-}
-
-/// Who asks.
-fn who(by: Option<String>) -> Result<String, Usage> {
-    by.or_else(crate::ops::config::account)
-        .ok_or_else(|| Usage("--by: USER is not set, so say who asks for it, as in --by anna".to_owned()))
 }
 
 fn order(runtime: &tokio::runtime::Runtime, place: &Where, order: MuteOrder) -> anyhow::Result<ExitCode> {

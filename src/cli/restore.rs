@@ -49,11 +49,7 @@ pub(super) struct Args {
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let flags = Flags { data: args.data.clone(), ..Flags::default() };
     let config = known::config(args.config.as_deref(), &flags).map_err(|m| Usage(m.to_string()))?;
-    let key = match (&args.key, &config.backup) {
-        (Some(path), _) => backup::key(path)?,
-        (None, Some(planned)) => planned.key.clone(),
-        (None, None) => return Err(Usage("say what it is encrypted with: --key FILE".to_owned()).into()),
-    };
+    let key = backup::secret(args.key.as_deref(), &config)?;
     let place = Arc::new(Place::read(&args.from, &key)?);
     let (name, manifest) = match args.backup {
         Some(name) => place.manifest(&name).map(|manifest| (name, manifest))?,

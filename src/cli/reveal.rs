@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::{
     Usage,
+    ask::who,
     dead_letters::{Where, close, store},
 };
 use crate::{
@@ -47,12 +48,6 @@ pub(super) struct Args {
     list: bool,
     #[command(flatten)]
     place: Where,
-}
-
-/// Whoever asks: as said, else the account that runs this.
-pub(super) fn who(by: Option<String>) -> Result<String, Usage> {
-    by.or_else(crate::ops::config::account)
-        .ok_or_else(|| Usage("--by: USER is not set, so say who asks for it, as in --by anna".to_owned()))
 }
 
 /// A question for names.
@@ -145,10 +140,10 @@ async fn list(client: &clickhouse::Client, args: &Args) -> anyhow::Result<ExitCo
                     "place": r.place, "about": r.about, "reason": r.reason })
         };
         writeln!(out, "{}", serde_json::to_string_pretty(&rows.iter().map(shown).collect::<Vec<_>>())?)?;
-    } else if rows.is_empty() {
-        writeln!(out, "nobody saw a name here")?;
-    }
-    if !args.place.json {
+    } else {
+        if rows.is_empty() {
+            writeln!(out, "nobody saw a name here")?;
+        }
         for r in &rows {
             let about = if r.about.is_empty() { String::new() } else { format!(" {}", r.about) };
             writeln!(

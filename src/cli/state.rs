@@ -8,8 +8,7 @@ use std::{
 use anyhow::Context as _;
 
 use super::{
-    Usage,
-    ask::Running,
+    ask::{Running, who},
     columns,
     dead_letters::{Where, close, store},
 };
@@ -86,9 +85,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
             }
         }
         Command::Reset { manager, reason, by, tenant, place } => {
-            let by = by
-                .or_else(crate::ops::config::account)
-                .ok_or_else(|| Usage("--by: USER is not set, so say who asks for it, as in --by anna".to_owned()))?;
+            let by = who(by)?;
             let config = place.config()?;
             let done: ResetOrder = runtime.block_on(async {
                 let running = Running::find(&config, "orders").await?;
@@ -154,14 +151,8 @@ fn print(out: &mut impl Write, p: &Profile) -> io::Result<()> {
         ]);
     }
     columns::write(out, &lines)?;
-    if let Some(share) = p.unrelated_share {
-        writeln!(
-            out,
-            "\nof the clients touched {:.0} % without a reason; about {:.0} different ones in 90 days",
-            100.0 * share,
-            p.clients_90d
-        )?;
-    }
+    let (share, clients) = (100.0 * p.unrelated_share, p.clients_90d);
+    writeln!(out, "\nof the clients touched {share:.0} % without a reason; about {clients:.0} different ones in 90 days")?;
     for d in p.drifts.iter().filter(|d| d.level >= RISEN) {
         writeln!(out, "{} has been growing for {} days: {:.1} of 12", d.detector, d.days, d.level)?;
     }

@@ -13,9 +13,9 @@ use anyhow::Context as _;
 use serde_json::json;
 
 use super::{
-    Usage,
+    Usage, ask,
     dead_letters::{Where, close, store},
-    lines, replay, reveal,
+    lines, replay,
 };
 use crate::{
     event::DEFAULT_TENANT,
@@ -119,7 +119,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
             if reason.trim().is_empty() {
                 return Err(Usage("--reason: say why; it is kept in the audit trail".to_owned()).into());
             }
-            let by = reveal::who(by)?;
+            let by = ask::who(by)?;
             let config = place.config()?;
             if replay::live(&config).is_some() {
                 anyhow::bail!("filin runs here and holds people in memory: stop it, erase, and start it again");

@@ -16,10 +16,7 @@ use super::{
 };
 use crate::{
     event::Timestamp,
-    ops::{
-        clock,
-        config::{Config, Secret},
-    },
+    ops::{clock, config::Config},
     pipeline::service,
     store::{
         Alias,
@@ -77,7 +74,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
     };
     if let Some(path) = &args.against {
-        anchor.extend(Place::read(path, &secret(args.key.as_deref(), &config)?)?.newest()?.1.heads);
+        anchor.extend(Place::read(path, &backup::secret(args.key.as_deref(), &config)?)?.newest()?.1.heads);
     }
     super::needs_data(&config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -91,18 +88,9 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     Ok(if report.broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The key of a place: as said, else as configured.
-fn secret(key: Option<&Path>, config: &Config) -> anyhow::Result<Secret> {
-    match (key, &config.backup) {
-        (Some(path), _) => backup::key(path),
-        (None, Some(planned)) => Ok(planned.key.clone()),
-        (None, None) => Err(Usage("say what it is encrypted with: --key FILE".to_owned()).into()),
-    }
-}
-
 /// Reads all that is in a place of backups.
 fn backups(path: &Path, key: Option<&Path>, config: &Config, json: bool) -> anyhow::Result<ExitCode> {
-    let place = Place::read(path, &secret(key, config)?)?;
+    let place = Place::read(path, &backup::secret(key, config)?)?;
     let bar = replay::bar(None, "reading", false);
     let audit = place.audit(|bytes| bar.set_position(bytes))?;
     bar.finish_and_clear();

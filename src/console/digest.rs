@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{DOCTYPE, Markup, html};
 
 use super::{
-    page::{chip, story},
+    page::{chip, printed_head, story},
     words::{Lang, minute},
 };
 use crate::{
@@ -40,12 +40,7 @@ pub fn page(frame: &Frame, digest: &Digest) -> String {
     let markup = html! {
         (DOCTYPE)
         html lang=(lang.tag()) {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                title { "Filin · " (digest.from) " – " (digest.until) }
-                style { (PreEscaped(include_str!("assets/filin.css"))) }
-            }
+            head { (printed_head(&format!("Filin · {} – {}", digest.from, digest.until), include_str!("assets/filin.css"))) }
             body.digest {
                 header.top {
                     h1 { (t("The week of your people", "Неделя ваших людей")) }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use maud::{DOCTYPE, Markup, html};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::{
     Asked,
@@ -29,6 +29,16 @@ pub(super) fn head(title: &str) -> Markup {
         title { (title) }
         link rel="icon" type="image/svg+xml" href="/assets/filin.svg";
         link rel="stylesheet" href="/assets/filin.css";
+    }
+}
+
+/// What every page says of itself that is whole in itself: to be saved, sent, printed.
+pub(super) fn printed_head(title: &str, style: &str) -> Markup {
+    html! {
+        meta charset="utf-8";
+        meta name="viewport" content="width=device-width, initial-scale=1";
+        title { (title) }
+        style { (PreEscaped(style)) }
     }
 }
 

@@ -15,13 +15,12 @@ use super::{
     detector::{self, DETECTORS, FAMILIES, HURDLE, RULE, SHARE, is_drift},
     episode::Claim,
     explain::{self, Attribute, Detector, Facts, Family, Finding, Hit, Usual},
-    manager::{Baseline, Episode, Expected},
+    manager::{Baseline, Episode},
     math::{count, exp, ln, number},
     mute::{About, Mutes},
     near,
     people::Person,
     personal,
-    profile::RANGE,
     rollup::known,
     rule::{self, Rules},
     score::millibits,
@@ -345,18 +344,7 @@ impl Found<'_> {
     }
 
     fn usual(&self, k: usize) -> Option<Usual> {
-        let Expected { hurdle, share, .. } = self.base.expected()?;
-        match k {
-            SHARE => Some(Usual { mid: share.share, low: share.share, high: share.share, role: share.peer, share: 1.0 }),
-            k if k < HURDLE => Some(Usual {
-                mid: hurdle.at(k, 0.0),
-                low: hurdle.at(k, -RANGE),
-                high: hurdle.at(k, RANGE),
-                role: hurdle.of_peers(k),
-                share: hurdle.share[k],
-            }),
-            _ => None,
-        }
+        self.base.expected()?.usual(k)
     }
 }
 

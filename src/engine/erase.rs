@@ -18,7 +18,7 @@ mod tests {
     use super::*;
     use crate::{
         directory::User,
-        engine::{LogLine, Record},
+        engine::{LogLine, Record, state},
     };
 
     #[test]
@@ -39,7 +39,7 @@ mod tests {
             tenant.apply(&line.record, &mut effects);
         }
         let has = |tenant: &Tenant, id: &str| {
-            let plain = lz4_flex::decompress_size_prepended(&tenant.snapshot()[1..]).expect("compressed");
+            let plain = state::decompress(&tenant.snapshot()[1..]).expect("compressed");
             plain.windows(id.len()).filter(|w| *w == id.as_bytes()).count()
         };
         assert_eq!(has(&tenant, "forgettable-anna"), 4, "a row, a mute, a group, a closed account");

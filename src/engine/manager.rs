@@ -14,6 +14,8 @@ use super::{
     budget,
     class::Class,
     day::Day,
+    detector::{HURDLE, SHARE},
+    explain::Usual,
     memory::Memory,
     near::Nears,
     rule::Rules,
@@ -21,6 +23,9 @@ use super::{
     windows::Windows,
 };
 use crate::event::Date;
+
+/// Half the width of the usual range (85 % of days), in standard deviations.
+const RANGE: f64 = 1.44;
 
 /// Baseline, kept days, alerts that may grow.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -76,6 +81,24 @@ pub(super) struct Expected {
     pub(super) hurdle: hurdle::Expected,
     pub(super) drift: drift::Expected,
     pub(super) share: share::Expected,
+}
+
+impl Expected {
+    /// What is usual for a detector; a drift has nothing of its own to be compared with, nor has a rule.
+    pub(super) fn usual(&self, k: usize) -> Option<Usual> {
+        let Self { hurdle, share, .. } = self;
+        match k {
+            SHARE => Some(Usual { mid: share.share, low: share.share, high: share.share, role: share.peer, share: 1.0 }),
+            k if k < HURDLE => Some(Usual {
+                mid: hurdle.at(k, 0.0),
+                low: hurdle.at(k, -RANGE),
+                high: hurdle.at(k, RANGE),
+                role: hurdle.of_peers(k),
+                share: hurdle.share[k],
+            }),
+            _ => None,
+        }
+    }
 }
 
 /// An alert that may still grow.

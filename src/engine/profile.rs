@@ -8,13 +8,10 @@ use super::{
     Tenant,
     class::INTEGRATIONS,
     detector::{HURDLE, detector, is_drift},
-    explain::{self, Attribute},
+    explain::{self, Attribute, Usual},
     manager::Manager,
 };
 use crate::event::Date;
-
-/// Half the width of the usual range (85 % of days), in standard deviations.
-pub(super) const RANGE: f64 = 1.44;
 
 /// What is usual for a manager as of the last close.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -34,7 +31,7 @@ pub struct Profile {
     /// Totals of a usual day.
     pub usual: Vec<Routine>,
     /// Clients without a reason among those touched, 0 to 1.
-    pub unrelated_share: Option<f64>,
+    pub unrelated_share: f64,
     /// Slow growth so far.
     pub drifts: Vec<Drift>,
     /// Presence by hour of the week, Monday 00 first: decayed days.
@@ -87,14 +84,10 @@ impl Tenant {
         let whom = peers.clone().unwrap_or_default();
         base.expect(&self.shared.classes[*class], &whom);
         let expected = base.expected()?;
-        let routine = |k: usize| Routine {
-            detector: detector(k).as_str(),
-            unit: explain::unit(detector(k)),
-            share: expected.hurdle.share[k],
-            mid: expected.hurdle.at(k, 0.0),
-            low: expected.hurdle.at(k, -RANGE).max(0.0),
-            high: expected.hurdle.at(k, RANGE),
-            peers: expected.hurdle.of_peers(k),
+        let routine = |k: usize| {
+            let Usual { mid, low, high, role, share } = expected.usual(k)?;
+            let (detector, unit) = (detector(k).as_str(), explain::unit(detector(k)));
+            Some(Routine { detector, unit, share, mid, low: low.max(0.0), high, peers: role })
         };
         let slow = base.drift.days();
         let risen = |k: usize| Drift { detector: detector(k).as_str(), level: base.drift.level(k - HURDLE), days: slow[k - HURDLE] };
@@ -105,8 +98,8 @@ impl Tenant {
             integration: *class == INTEGRATIONS,
             last_day: *last_day,
             learned_days: base.hurdle.days(),
-            usual: (0..HURDLE).map(routine).collect(),
-            unrelated_share: Some(expected.share.share),
+            usual: (0..HURDLE).filter_map(routine).collect(),
+            unrelated_share: expected.share.share,
             drifts: (HURDLE..).take_while(|k| is_drift(*k)).map(risen).collect(),
             hours: base.hours.presence().to_vec(),
             known: Attribute::ALL.iter().zip(&base.novelty).map(|(a, own)| (a.as_str(), own.known())).collect(),

@@ -70,7 +70,7 @@ pub(super) fn since<'de, const FIRST: u8, T: Deserialize<'de> + Default, D: serd
     if reading() < FIRST { Ok(T::default()) } else { T::deserialize(from) }
 }
 
-fn decompress(bytes: &[u8]) -> Result<Vec<u8>, String> {
+pub(super) fn decompress(bytes: &[u8]) -> Result<Vec<u8>, String> {
     let (size, _) = lz4_flex::block::uncompressed_size(bytes).map_err(|e| e.to_string())?;
     if size / MOST > bytes.len() {
         return Err("it says that it is larger than it can be".to_owned());

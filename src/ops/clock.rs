@@ -5,11 +5,16 @@ use std::time::{Duration, Instant, SystemTime};
 use super::fail;
 use crate::event::Timestamp;
 
+/// A span in milliseconds, as timestamps count.
+pub fn millis(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
+}
+
 /// The wall clock now.
 #[expect(clippy::disallowed_methods, reason = "this is the place that clippy.toml names")]
 pub fn now() -> Timestamp {
     let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_millis(i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX)).plus(fail::clock_ahead_ms())
+    Timestamp::from_millis(millis(since_1970)).plus(fail::clock_ahead_ms())
 }
 
 /// Measures how long something takes; not moved by changes of the wall clock.

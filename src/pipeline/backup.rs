@@ -1,6 +1,6 @@
 //! Backups while the service runs: each place gets its own, as often as the configuration says.
 
-use std::{collections::BTreeMap, io, path::Path, sync::Arc, time::Duration};
+use std::{io, path::Path, sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
@@ -57,16 +57,14 @@ pub async fn run(
     let working = async {
         let names: Vec<String> = plan.to.iter().map(|path| path.display().to_string()).collect();
         // When each place is due. A folder that is no place of backups is never made one here: its disk may be away.
-        let mut due: BTreeMap<usize, Timestamp> = BTreeMap::new();
         let newest: Vec<Option<Timestamp>> = plan.to.iter().map(|path| newest(path, &plan.key)).collect();
-        for (i, at) in newest.iter().enumerate() {
-            due.insert(i, at.map_or(Timestamp::from_millis(0), |at| at.plus(millis(plan.every))));
-        }
+        let behind = |at: &Option<Timestamp>| at.map_or(Timestamp::from_millis(0), |at| at.plus(clock::millis(plan.every)));
+        let mut due: Vec<Timestamp> = newest.iter().map(behind).collect();
         metrics.backups(plan.every, &names.iter().map(String::as_str).zip(newest).collect::<Vec<_>>());
         loop {
             for (i, place) in names.iter().enumerate() {
                 let now = clock::now();
-                if due.get(&i).is_some_and(|due| *due > now) {
+                if due[i] > now {
                     continue;
                 }
                 let watch = clock::Stopwatch::start();
@@ -80,7 +78,7 @@ pub async fn run(
                         plan.every.min(AGAIN)
                     }
                 };
-                due.insert(i, now.plus(millis(next)));
+                due[i] = now.plus(clock::millis(next));
             }
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
@@ -94,8 +92,4 @@ pub async fn run(
 fn newest(path: &Path, key: &Secret) -> Option<Timestamp> {
     let (_, manifest) = Place::read(path, key).and_then(|place| place.newest()).ok()?;
     Some(Timestamp::from_millis(manifest.at))
-}
-
-fn millis(span: Duration) -> i64 {
-    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }

@@ -56,7 +56,7 @@ pub async fn run(
 
 async fn look(client: &clickhouse::Client, seal: &Seal, plan: &Escalation, tenants: &[String]) -> Result<(), store::Error> {
     let (now, severe) = (clock::now(), Severity::from_word(&plan.from).map(at_least).unwrap_or_default());
-    let after_ms = i64::try_from(plan.after.as_millis()).unwrap_or(i64::MAX);
+    let after_ms = clock::millis(plan.after);
     for some in notifications::unanswered(client, tenants, &severe, now.plus(-after_ms), now).await?.chunks(notifications::CHUNK) {
         let ids: Vec<String> = some.iter().map(|a| a.alert_id.clone()).collect();
         let done = actions::of(client, &ids).await?;
@@ -78,7 +78,7 @@ fn escalated(alert: &Unanswered, done: &[&ActionRow], after: Duration, now: i64)
     let standing = Standing::of(done.iter().copied());
     let since = done.iter().map(|a| a.at).fold(alert.told, i64::max);
     let times = done.iter().filter(|a| a.action == ActionKind::Escalate.as_str()).count();
-    let after_ms = i64::try_from(after.as_millis()).unwrap_or(i64::MAX);
+    let after_ms = clock::millis(after);
     if standing.state != State::Open || times >= LEVELS || now - since < after_ms {
         return None;
     }

@@ -214,7 +214,7 @@ impl<K: Keep> Scorer<K> {
     #[must_use]
     pub fn telling(mut self, receivers: Vec<Receiver>, max_age: Duration) -> Self {
         self.receivers = receivers;
-        self.notify_max_age_ms = i64::try_from(max_age.as_millis()).unwrap_or(i64::MAX);
+        self.notify_max_age_ms = clock::millis(max_age);
         self
     }
 

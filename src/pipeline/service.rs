@@ -413,11 +413,7 @@ pub async fn open_store(config: &Config) -> Result<Opened, Error> {
             return Err(Error::Config("this filin was built without the embedded ClickHouse: set clickhouse.url".to_owned()));
         }
     };
-    let database = match &config.store {
-        Store::Server(server) => server.database.as_str(),
-        Store::Embedded(_) => "filin",
-    };
-    opened.migrated = store::migrate::migrate(&opened.client, database, retention).await.map_err(|e| match e {
+    opened.migrated = store::migrate::migrate(&opened.client, config.store.database(), retention).await.map_err(|e| match e {
         store::Error::Away(e) => Error::Failed(format!("clickhouse does not answer at {}: {e}", opened.address)),
         refused @ store::Error::Refused(_) => Error::Store(refused),
     })?;

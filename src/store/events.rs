@@ -132,7 +132,7 @@ pub async fn events(client: &clickhouse::Client, scope: &Scope, filter: &EventFi
         query = query.bind(at.millis());
     }
     if let Some(ids) = &filter.ids {
-        query = query.bind(ids).with_setting("max_query_size", "67108864");
+        query = super::long(query.bind(ids));
     }
     if let Some(Place { key, id }) = &filter.after {
         query = query.bind(key).bind(key).bind(id);

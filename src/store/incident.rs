@@ -9,6 +9,7 @@ use super::{
     Error,
     actions::{self, Standing},
     digest::Told,
+    literal, long, quoted,
     rows::AlertRow,
     unchecked,
 };
@@ -355,8 +356,7 @@ struct Ask<'a> {
 
 impl Ask<'_> {
     fn query(&self, sql: &str) -> clickhouse::query::Query {
-        // `?` is the crate's placeholder.
-        self.client.query(&sql.replace('?', "??")).with_setting("max_query_size", "67108864")
+        long(literal(&self.client, sql))
     }
 
     async fn one<T: RowOwned + RowRead>(&self, sql: String) -> Result<Figure<T>, Error> {
@@ -410,7 +410,7 @@ async fn suspects(ask: &Ask<'_>, alerts: &[Vec<AlertRow>], asked: &Asked) -> Res
         let query = ask.client.query(sql).bind(&last.tenant).bind(&last.manager).bind(since).bind(&evidence);
         let (found, zone) = match evidence[..] {
             [] => (0, String::new()),
-            _ => query.with_setting("max_query_size", "67108864").fetch_one::<(i64, String)>().await?,
+            _ => long(query).fetch_one::<(i64, String)>().await?,
         };
         let zone = Zone::get(&zone).unwrap_or(Zone::UTC);
         let start = Timestamp::from_millis(if found == 0 { first.opened_at } else { found.min(first.opened_at) });
@@ -461,11 +461,6 @@ fn within(suspects: &[Suspect], loose: &[String], asked: &Asked) -> String {
 fn at(time: Timestamp) -> String {
     let text = time.to_string();
     format!("toDateTime64('{}', 3, 'UTC')", text.trim_end_matches('Z').replace('T', " "))
-}
-
-/// A text in SQL.
-pub(super) fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\\', r"\\").replace('\'', r"\'"))
 }
 
 /// A list of texts in SQL; an empty one has no type.

@@ -42,8 +42,7 @@ pub async fn migrate(client: &clickhouse::Client, database: &str, log_retention_
                 .replace("{db}", database)
                 .replace("{log_retention_d}", &log_retention_d.to_string())
                 .replace("{events_retention_d}", &EVENTS_RETENTION_D.to_string());
-            // `?` is the crate's placeholder.
-            plain.query(&sql.replace('?', "??")).execute().await?;
+            super::literal(&plain, &sql).execute().await?;
         }
         super::state::set_meta(client, &format!("migration/{number}"), "done").await?;
         ran.push(*number);

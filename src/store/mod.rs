@@ -66,6 +66,21 @@ impl From<clickhouse::error::Error> for Error {
     }
 }
 
+/// A query as it stands: its `?` are its own, not the crate's placeholders.
+fn literal(client: &clickhouse::Client, sql: &str) -> clickhouse::query::Query {
+    client.query(&sql.replace('?', "??"))
+}
+
+/// Ids of everybody in a large company are longer than a query usually may be.
+fn long(query: clickhouse::query::Query) -> clickhouse::query::Query {
+    query.with_setting("max_query_size", "67108864")
+}
+
+/// A text as SQL writes it.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\\', r"\\").replace('\'', r"\'"))
+}
+
 /// Where ClickHouse is and who we are there.
 #[derive(Clone, Debug)]
 pub struct Options {

@@ -48,8 +48,7 @@ impl Scope {
             query = query.bind(tenant);
         }
         if let Some(people) = self.people.as_ref().filter(|people| !people.is_empty()) {
-            // Ids of everybody in a large company are longer than a query usually may be.
-            query = query.bind(people).with_setting("max_query_size", "67108864");
+            query = super::long(query.bind(people));
         }
         for id in self.but.iter().chain(&self.but_watcher) {
             query = query.bind(id);

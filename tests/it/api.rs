@@ -4,20 +4,12 @@ use std::{io::Write as _, process::Stdio};
 
 use serde_json::Value;
 
-use crate::service::{Service, ended, filin};
+use crate::service::Service;
 
 #[test]
 fn a_real_instance_answers_as_described() {
     let root = tempfile::tempdir().expect("a folder");
-    let out = root.path().join("company");
-    let file = |name: &str| out.join(name).to_str().expect("a plain path").to_owned();
-    let company = ["simulate", "--managers", "12", "--days", "20", "--seed", "11", "--attacks", "--attack-from", "12", "--out"];
-    ended(filin(&[&company[..], &[out.to_str().expect("a plain path")]].concat()), 0);
-    let reference = [file("users.csv"), file("clients.csv"), file("orders.csv")];
-    let flags = ["--users", &reference[0], "--clients", &reference[1], "--orders", &reference[2]];
-    let service = Service::start(&root.path().join("data"), &flags);
-    service.push("canonical", &[&out.join("events.jsonl")]);
-    service.settle();
+    let service = Service::of_company(root.path(), ["12", "20", "11", "12"]);
 
     let document: Value = serde_json::from_str(&service.http("GET", "/openapi.json", b"").1).expect("JSON");
     let get = |path: &str, schema: &str| {

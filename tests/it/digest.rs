@@ -21,14 +21,8 @@ fn column(file: &Path, key: &str, value: &str) -> BTreeMap<String, String> {
 fn everybody_is_in_one_digest_with_what_had_no_reason() {
     let root = tempfile::tempdir().expect("a folder");
     let out = root.path().join("company");
-    let company = ["simulate", "--managers", "14", "--days", "20", "--seed", "12", "--attacks", "--attack-from", "14", "--out"];
-    ended(filin(&[&company[..], &[out.to_str().expect("a plain path")]].concat()), 0);
-    let file = |name: &str| out.join(name).to_str().expect("a plain path").to_owned();
+    let service = Service::of_company(root.path(), ["14", "20", "12", "14"]);
     let data = root.path().join("data");
-    let service =
-        Service::start(&data, &["--users", &file("users.csv"), "--clients", &file("clients.csv"), "--orders", &file("orders.csv")]);
-    service.push("canonical", &[&out.join("events.jsonl")]);
-    service.settle();
     let week = service.ask("SELECT toString(toMonday(max(time))) FROM filin.alerts_latest");
     let digest = |args: &[&str], code: i32| {
         let all = [&["digest", "--data", data.to_str().expect("plain"), "--week", &week], args].concat();

@@ -145,14 +145,8 @@ fn counted_by_hand(service: &Service, out: &Path, label: &Label, incident: &Valu
 fn the_notices_of_a_theft_say_what_happened() {
     let root = tempfile::tempdir().expect("a folder");
     let out = root.path().join("company");
-    let company = ["simulate", "--managers", "24", "--days", "28", "--seed", "8", "--attacks", "--attack-from", "18", "--out"];
-    ended(filin(&[&company[..], &[out.to_str().expect("a plain path")]].concat()), 0);
-    let file = |name: &str| out.join(name).to_str().expect("a plain path").to_owned();
+    let service = Service::of_company(root.path(), ["24", "28", "8", "18"]);
     let data = root.path().join("data");
-    let service =
-        Service::start(&data, &["--users", &file("users.csv"), "--clients", &file("clients.csv"), "--orders", &file("orders.csv")]);
-    service.push("canonical", &[&out.join("events.jsonl")]);
-    service.settle();
     let run = |args: &[&str], code: i32| {
         let all = [&["incident", "--data", data.to_str().expect("plain")], args].concat();
         ended(filin(&all), code)

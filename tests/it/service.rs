@@ -91,6 +91,20 @@ impl Service {
         Self { child, console, clickhouse, data: data.to_owned(), token: String::new() }
     }
 
+    /// Starts one on a made-up company with attacks (managers, days, seed, first day of attacks), and waits until it is scored. In `root` are
+    /// the `company` and its `data`.
+    pub(crate) fn of_company(root: &Path, [managers, days, seed, attack_from]: [&str; 4]) -> Self {
+        let out = root.join("company");
+        let file = |name: &str| out.join(name).to_str().expect("a plain path").to_owned();
+        let company = ["--managers", managers, "--days", days, "--seed", seed, "--attack-from", attack_from, "--out", &file("")];
+        ended(filin(&[&["simulate", "--attacks"], &company[..]].concat()), 0);
+        let [users, clients, orders] = ["users.csv", "clients.csv", "orders.csv"].map(file);
+        let service = Self::start(&root.join("data"), &["--users", &users, "--clients", &clients, "--orders", &orders]);
+        service.push("canonical", &[&out.join("events.jsonl")]);
+        service.settle();
+        service
+    }
+
     /// Kills it at once, as a crash would.
     pub(crate) fn kill(mut self) {
         self.child.kill().expect("it runs");

@@ -6,12 +6,15 @@ mod words;
 
 use std::collections::BTreeMap;
 
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{DOCTYPE, Markup, html};
 use serde::Serialize;
 
 pub use notice::{BLANKS, Blank};
 
-use super::words::{Lang, minute};
+use super::{
+    page::printed_head,
+    words::{Lang, minute},
+};
 use crate::{
     directory::Zone,
     event::{HOUR_MS, Timestamp, words},
@@ -176,10 +179,7 @@ pub fn page(frame: &Frame, incident: &Incident, notices: &Notices) -> String {
         (DOCTYPE)
         html lang=(lang.tag()) {
             head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                title { "Filin · " (t("notices of an incident", "уведомления об инциденте")) }
-                style { (PreEscaped(include_str!("../assets/notice.css"))) }
+                (printed_head(&format!("Filin · {}", t("notices of an incident", "уведомления об инциденте")), include_str!("../assets/notice.css")))
             }
             body {
                 header.draft {

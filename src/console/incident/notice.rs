@@ -115,18 +115,22 @@ impl<'a> Pen<'a> {
         keys.iter().map(|key| self.blank(key)).collect()
     }
 
+    fn figure(&mut self, en: &'static str, ru: &'static str, value: String, query: &str) -> Line {
+        Line::Figure { label: self.t(en, ru).to_owned(), value, query: self.cite(query) }
+    }
+
     fn number(&mut self, en: &'static str, ru: &'static str, of: &Figure<u64>) -> Line {
-        Line::Figure { label: self.t(en, ru).to_owned(), value: self.lang.number(of.value), query: self.cite(&of.query) }
+        self.figure(en, ru, self.lang.number(of.value), &of.query)
     }
 
     fn up_to(&mut self, en: &'static str, ru: &'static str, of: &Figure<u64>) -> Line {
         let value = format!("{} {}", self.t("up to", "до"), self.lang.number(of.value));
-        Line::Figure { label: self.t(en, ru).to_owned(), value, query: self.cite(&of.query) }
+        self.figure(en, ru, value, &of.query)
     }
 
     fn time(&mut self, en: &'static str, ru: &'static str, of: &Figure<Option<Timestamp>>) -> Line {
         let value = of.value.map_or_else(|| self.t("not known", "неизвестно").to_owned(), |t| self.frame.when(t));
-        Line::Figure { label: self.t(en, ru).to_owned(), value, query: self.cite(&of.query) }
+        self.figure(en, ru, value, &of.query)
     }
 
     fn table(&mut self, label: &'static str, heads: &[&'static str], rows: Vec<Vec<String>>, query: &str) -> Line {
@@ -326,19 +330,17 @@ impl<'a> Pen<'a> {
             } else {
                 kinds.join(", ")
             };
-            let query = self.cite(&i.fields.query);
-            lines.push(Line::Figure {
-                label: self.t("Personal data among the columns asked for", "Персональные данные среди запрошенных полей").to_owned(),
-                value: told,
-                query,
-            });
+            lines.push(self.figure(
+                "Personal data among the columns asked for",
+                "Персональные данные среди запрошенных полей",
+                told,
+                &i.fields.query,
+            ));
             let mut named = columns[..columns.len().min(COLUMNS)].join(", ");
             if columns.len() > COLUMNS {
                 named += ", …";
             }
-            lines.push(Line::Figure {
-                label: self.t("Columns asked for", "Запрошенные поля").to_owned(), value: named, query
-            });
+            lines.push(self.figure("Columns asked for", "Запрошенные поля", named, &i.fields.query));
         }
         if i.calls.value > 0 {
             lines.push(self.says("Of calls: the number, the time and how long.", "О звонках: номер, время и длительность."));

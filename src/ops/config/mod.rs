@@ -230,6 +230,16 @@ pub enum Store {
     Server(Server),
 }
 
+impl Store {
+    /// The database with Filin's tables.
+    pub fn database(&self) -> &str {
+        match self {
+            Self::Server(server) => &server.database,
+            Self::Embedded(_) => "filin",
+        }
+    }
+}
+
 /// ClickHouse inside this process; its files are in [`Config::data`].
 #[derive(Clone, Debug, Serialize)]
 pub struct Embedded {

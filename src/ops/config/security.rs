@@ -36,12 +36,12 @@ pub fn weaknesses(config: &Config) -> Vec<Weakness> {
     if let Some(kafka) = &config.kafka {
         let said = |key: &str| kafka.librdkafka.get(key).map(|v| v.expose().to_ascii_lowercase());
         let protocol = said("security.protocol").unwrap_or_else(|| "plaintext".to_owned());
-        let far = || kafka.brokers.iter().filter(|b| !is_near(b)).cloned().collect::<Vec<_>>().join(", ");
-        if !far().is_empty() && !protocol.ends_with("ssl") {
-            weak("kafka.librdkafka", format!("to {} events travel unencrypted: set \"security.protocol\" to sasl_ssl or ssl", far()));
+        let far = kafka.brokers.iter().filter(|b| !is_near(b)).cloned().collect::<Vec<_>>().join(", ");
+        if !far.is_empty() && !protocol.ends_with("ssl") {
+            weak("kafka.librdkafka", format!("to {far} events travel unencrypted: set \"security.protocol\" to sasl_ssl or ssl"));
         }
         let shown = ["ssl.certificate.location", "ssl.certificate.pem", "ssl.keystore.location"].iter().any(|key| said(key).is_some());
-        if !far().is_empty() && !protocol.starts_with("sasl") && !shown {
+        if !far.is_empty() && !protocol.starts_with("sasl") && !shown {
             weak(
                 "kafka.librdkafka",
                 "the brokers are not told who asks, so anybody could write events: use SASL or a client certificate".to_owned(),

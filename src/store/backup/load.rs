@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{Chunk, Error, Manifest, Part, Place, Table, quoted};
+use crate::store::literal;
 
 /// Where backups are tried.
 const SCRATCH: &str = "filin_scratch";
@@ -50,12 +51,11 @@ async fn tried(scratch: &clickhouse::Client, place: &Arc<Place>, table: &Table) 
             waiting.clear();
         }
     }
-    Ok(execute(scratch, &format!("DROP TABLE {name} SYNC")).await?)
+    execute(scratch, &format!("DROP TABLE {name} SYNC")).await
 }
 
-/// `?` is the crate's placeholder.
-async fn execute(client: &clickhouse::Client, sql: &str) -> Result<(), crate::store::Error> {
-    Ok(client.query(&sql.replace('?', "??")).execute().await?)
+async fn execute(client: &clickhouse::Client, sql: &str) -> Result<(), Error> {
+    Ok(literal(client, sql).execute().await?)
 }
 
 async fn get(place: &Arc<Place>, chunk: &Chunk) -> Result<Vec<u8>, Error> {

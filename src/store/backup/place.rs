@@ -222,11 +222,7 @@ impl Place {
     /// # Errors
     /// When it is not there or not what was written.
     pub fn get(&self, chunk: &Chunk) -> Result<Vec<u8>, Error> {
-        let path = self.chunk(&chunk.id);
-        let sealed = fs::read(&path).map_err(Error::io(&path))?;
-        let damaged = |why| Error::Damaged { path: path.clone(), why };
-        let packed = open(&self.key.chunks, &chunk.id, sealed).ok_or_else(|| damaged("its bytes are not those that were written"))?;
-        zstd::decode_all(packed.as_slice()).map_err(|_| damaged("it cannot be unpacked"))
+        unsealed(&self.key.chunks, &chunk.id, &self.chunk(&chunk.id))
     }
 
     /// Names of backups, oldest first.
@@ -254,11 +250,8 @@ impl Place {
     /// When it is not there or not what was written.
     pub fn manifest(&self, name: &str) -> Result<Manifest, Error> {
         let path = self.path.join(MANIFESTS).join(name);
-        let sealed = fs::read(&path).map_err(Error::io(&path))?;
-        let damaged = |why| Error::Damaged { path: path.clone(), why };
-        let packed = open(&self.key.manifests, name, sealed).ok_or_else(|| damaged("its bytes are not those that were written"))?;
-        let text = zstd::decode_all(packed.as_slice()).map_err(|_| damaged("it cannot be unpacked"))?;
-        let manifest: Manifest = serde_json::from_slice(&text).map_err(|_| damaged("it is of another version"))?;
+        let text = unsealed(&self.key.manifests, name, &path)?;
+        let manifest: Manifest = serde_json::from_slice(&text).map_err(|_| Error::Damaged { path, why: "it is of another version" })?;
         if manifest.format > FORMAT { Err(Error::Newer(format!("format {}", manifest.format))) } else { Ok(manifest) }
     }
 
@@ -343,4 +336,12 @@ impl Place {
         }
         Ok(audit)
     }
+}
+
+/// What is in a file that was packed and encrypted for this name.
+fn unsealed(key: &[u8; 32], name: &str, path: &Path) -> Result<Vec<u8>, Error> {
+    let sealed = fs::read(path).map_err(Error::io(path))?;
+    let damaged = |why| Error::Damaged { path: path.to_owned(), why };
+    let packed = open(key, name, sealed).ok_or_else(|| damaged("its bytes are not those that were written"))?;
+    zstd::decode_all(packed.as_slice()).map_err(|_| damaged("it cannot be unpacked"))
 }

@@ -8,10 +8,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{Chunk, Error, FORMAT, Manifest, Part, Place, Table, checked, quoted};
-use crate::{
-    event::Timestamp,
-    store::integrity::{self, End},
-};
+use crate::{event::Timestamp, store::integrity};
 
 /// Bytes of rows in a chunk, as they are in memory.
 const CHUNK_BYTES: u64 = 16 << 20;
@@ -77,7 +74,7 @@ pub async fn take(
         format: FORMAT,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         at: at.millis(),
-        heads: heads(client).await?,
+        heads: integrity::ends(client).await?,
         tables: Vec::new(),
         files: Vec::new(),
     };
@@ -98,10 +95,6 @@ pub async fn take(
     place.prune(keep)?;
     let bytes = manifest.chunks().map(|c| (&c.id, c.bytes)).collect::<BTreeMap<_, _>>().into_values().sum();
     Ok(Taken { name, tables: manifest.tables.len(), rows: manifest.rows(), bytes, written })
-}
-
-async fn heads(client: &clickhouse::Client) -> Result<Vec<End>, Error> {
-    Ok(integrity::ends(client).await?)
 }
 
 async fn put(place: &Arc<Place>, bytes: Vec<u8>) -> Result<(Chunk, u64), Error> {

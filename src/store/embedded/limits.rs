@@ -174,13 +174,8 @@ impl Settings<'_> {
 
 /// `SET a = 'x', b = 'y'`.
 pub(super) fn set(list: &[(&str, String)]) -> String {
-    let pairs: Vec<_> = list.iter().map(|(name, value)| format!("{name} = {}", quote(value))).collect();
+    let pairs: Vec<_> = list.iter().map(|(name, value)| format!("{name} = {}", crate::store::quoted(value))).collect();
     format!("SET {}", pairs.join(", "))
-}
-
-/// A text as SQL writes it.
-pub(super) fn quote(text: &str) -> String {
-    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
 }
 
 #[cfg(test)]

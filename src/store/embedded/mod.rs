@@ -221,7 +221,7 @@ struct Shared {
 impl Shared {
     /// Cancels the statement with this ticket, or all.
     fn kill(&self, ticket: Option<&str>) {
-        let wanted = ticket.map_or_else(|| "1".to_owned(), |t| format!("Settings['log_comment'] = {}", limits::quote(t)));
+        let wanted = ticket.map_or_else(|| "1".to_owned(), |t| format!("Settings['log_comment'] = {}", super::quoted(t)));
         let killed = self.engine.connect().and_then(|mut c| c.text(&format!("KILL QUERY WHERE {wanted} ASYNC FORMAT Null")));
         if let Err(e) = killed {
             tracing::debug!(error = %e, "queries cannot be cancelled");

@@ -60,8 +60,11 @@ impl End {
 /// # Errors
 /// When ClickHouse is away or refuses.
 pub async fn ends(client: &clickhouse::Client) -> Result<Vec<End>, Error> {
-    let query = "SELECT ?fields FROM integrity_heads FINAL ORDER BY log_id, partition";
-    Ok(client.query(query).fetch_all::<HeadRow>().await?.iter().map(End::of).collect())
+    Ok(heads(client).await?.iter().map(End::of).collect())
+}
+
+async fn heads(client: &clickhouse::Client) -> Result<Vec<HeadRow>, Error> {
+    Ok(client.query("SELECT ?fields FROM integrity_heads FINAL ORDER BY log_id, partition").fetch_all::<HeadRow>().await?)
 }
 
 /// What a check came to.
@@ -130,7 +133,7 @@ impl Read {
         let query = "SELECT log_id, partition, max(log_offset) FROM checkpoints GROUP BY log_id, partition";
         let newest = client.query(query).fetch_all::<(String, u32, u64)>().await?;
         let checkpoints = newest.into_iter().map(|(log, partition, offset)| ((log, partition), offset)).collect();
-        let heads = client.query("SELECT ?fields FROM integrity_heads FINAL ORDER BY log_id, partition").fetch_all::<HeadRow>().await?;
+        let heads = heads(client).await?;
         let query = "SELECT ?fields FROM integrity FINAL ORDER BY log_id, partition, chain, log_offset, hash";
         let links = client.query(query).fetch_all::<LinkRow>().await?;
         let (mut alerts, mut actions) = (BTreeMap::new(), BTreeMap::new());

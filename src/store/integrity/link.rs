@@ -6,7 +6,7 @@ use clickhouse::Row;
 use serde::{Deserialize, Serialize};
 
 use super::{ACTIONS, ALERTS, Hash, Person, Salts, Seal, action_digest, alert_digest, hex, keyed, root, salted, tag};
-use crate::store::{Error, actions::ActionRow, rows::AlertRow};
+use crate::store::{Error, actions::ActionRow, long, rows::AlertRow};
 
 /// A row of `integrity`.
 #[derive(Clone, Debug, PartialEq, Eq, Row, Serialize, Deserialize)]
@@ -223,6 +223,6 @@ async fn about(client: &clickhouse::Client, ids: &[&str]) -> Result<BTreeMap<Str
         return Ok(BTreeMap::new());
     }
     let query = "SELECT alert_id, any(manager) FROM alerts WHERE alert_id IN ? GROUP BY alert_id";
-    let rows = client.query(query).bind(ids).with_setting("max_query_size", "67108864").fetch_all::<(String, String)>().await?;
+    let rows = long(client.query(query).bind(ids)).fetch_all::<(String, String)>().await?;
     Ok(rows.into_iter().collect())
 }

@@ -9,7 +9,7 @@ use super::{Hash, Seal, hex, tag, unhex};
 use crate::{
     event::Timestamp,
     ops::random,
-    store::{Error, Keep},
+    store::{Error, Keep, long},
 };
 
 /// Tenant and manager; no manager: what is about the tenant, an address, a source.
@@ -68,8 +68,7 @@ async fn read(client: &clickhouse::Client, who: &BTreeSet<Person>) -> Result<Sal
     }
     let (tenants, managers): (BTreeSet<&str>, BTreeSet<&str>) = who.iter().map(|(t, m)| (t.as_str(), m.as_str())).unzip();
     let query = "SELECT ?fields FROM integrity_salts WHERE tenant IN ? AND manager IN ? ORDER BY tenant, manager, at, salt";
-    // Ids of everybody in a large company are longer than a query usually may be.
-    let rows = client.query(query).bind(tenants).bind(managers).with_setting("max_query_size", "67108864").fetch_all::<SaltRow>().await?;
+    let rows = long(client.query(query).bind(tenants).bind(managers)).fetch_all::<SaltRow>().await?;
     Ok(first_of_each(rows).into_iter().filter(|(person, _)| who.contains(person)).collect())
 }
 

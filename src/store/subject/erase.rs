@@ -16,8 +16,8 @@ use crate::{
     store::{
         Alias, Error, Keep,
         actions::ActionRow,
-        incident::quoted,
         integrity::{self, Seal},
+        quoted,
         state::{self, Checkpoint, ManagerState, TenantState},
     },
 };

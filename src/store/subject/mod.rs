@@ -11,7 +11,7 @@ use serde_json::Value;
 
 pub use erase::{Erased, Order, erase, is_erased, latest};
 
-use super::{Alias, Error, incident::quoted};
+use super::{Alias, Error, quoted};
 use crate::{
     directory::{Client, User},
     event::words,
@@ -226,7 +226,7 @@ pub async fn export(client: &clickhouse::Client, person: &Person) -> Result<BTre
 
 /// A query whose `?` are its own.
 fn asked(client: &clickhouse::Client, sql: &str) -> clickhouse::query::Query {
-    super::unchecked(client).query(&sql.replace('?', "??"))
+    super::literal(&super::unchecked(client), sql)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use clickhouse::Row;
 use serde::Deserialize;
 
 use super::{Kind, Person};
-use crate::{event::client_hash, store::incident::quoted};
+use crate::{event::client_hash, store::quoted};
 
 /// Tables whose rows are looked at elsewhere: the log, states, and the audit trail, which says people by pseudonym.
 const ELSEWHERE: &[&str] = &["log", "log_meta", "manager_state", "tenant_state", "checkpoints", "reveals", "erasures", "integrity_salts"];
