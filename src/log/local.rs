@@ -11,6 +11,10 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{Delivery, Entry, Error, Read};
+use crate::ops::{
+    happening::{StoreAway, StoreBack},
+    metrics::Metrics,
+};
 
 /// At most so many lines go into one insert.
 const BLOCK: usize = 50_000;
@@ -70,7 +74,11 @@ pub struct Reader {
 ///
 /// # Errors
 /// When the table cannot be read.
-pub async fn open(client: clickhouse::Client, partitions: u32) -> Result<(Appender, Reader, impl Future<Output = ()>), Error> {
+pub async fn open(
+    client: clickhouse::Client,
+    partitions: u32,
+    metrics: Metrics,
+) -> Result<(Appender, Reader, impl Future<Output = ()>), Error> {
     let found = client.query("SELECT partition, max(seq) FROM log GROUP BY partition").fetch_all::<(u32, u64)>().await;
     let ends: Ends = found.map_err(|e| Error::Away(e.to_string()))?.into_iter().collect();
     // Retention may have emptied the table: numbers that were given once are never given again.
@@ -83,7 +91,7 @@ pub async fn open(client: clickhouse::Client, partitions: u32) -> Result<(Append
     let tail = Arc::new(Mutex::new(Tail { first: next, lines: VecDeque::new(), bytes: 0 }));
     let reader =
         Reader { client: client.clone(), ends: watch, tail: Arc::clone(&tail), position: BTreeMap::new(), partitions, assigned: false };
-    Ok((Appender { jobs }, reader, write(client, queue, publish, tail, next)))
+    Ok((Appender { jobs }, reader, write(client, queue, publish, tail, next, metrics)))
 }
 
 impl Appender {
@@ -103,6 +111,7 @@ async fn write(
     publish: watch::Sender<Ends>,
     tail: Arc<Mutex<Tail>>,
     mut next: u64,
+    metrics: Metrics,
 ) {
     let mut jobs: Vec<Job> = Vec::new();
     loop {
@@ -114,14 +123,18 @@ async fn write(
             rows += job.0.len();
             jobs.push(job);
         }
-        let mut wait = Duration::from_millis(100);
+        let (mut wait, mut attempt) = (Duration::from_millis(100), 0);
         while let Err(e) = insert(&client, &jobs, next).await {
-            tracing::warn!(error = %e, "the log could not be written, trying again");
+            attempt += 1;
+            StoreAway { what: "lines of the log", error: &e, attempt }.emit(&metrics);
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(Duration::from_secs(5));
             if queue.is_closed() {
                 return;
             }
+        }
+        if attempt > 0 {
+            StoreBack.emit(&metrics);
         }
         let (entries, waiting): (Vec<_>, Vec<_>) = jobs.drain(..).unzip();
         publish.send_modify(|ends| {

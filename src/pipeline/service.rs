@@ -151,7 +151,7 @@ pub async fn run(
     let alias = Alias::new(alias_key(&config)?);
     // Commands beside this process find it here.
     state::set_meta(&client, CONSOLE, &console.to_string()).await?;
-    let (log_id, partitions, appender, reader, writer) = open_log(&config, &client).await?;
+    let (log_id, partitions, appender, reader, writer) = open_log(&config, &client, &metrics).await?;
 
     let (status, watch) = watch::channel(Status {
         mode: if matches!(config.store, Store::Embedded(_)) { "embedded" } else { "servers" },
@@ -448,7 +448,7 @@ impl Alone {
         let opened = open_store(config).await?;
         let client = opened.client.clone();
         let alias = Alias::new(alias_key(config)?);
-        let (_, partitions, appender, _, writer) = open_log(config, &client).await?;
+        let (_, partitions, appender, _, writer) = open_log(config, &client, &metrics).await?;
         let writer = tokio::spawn(writer);
         let ingestor = Ingestor::open(appender, partitions, client.clone(), alias, metrics, policies(config)?).await?;
         let intake = Arc::new(Intake::new(ingestor, Now::Clock));
@@ -490,7 +490,7 @@ pub fn alias_key(config: &Config) -> Result<[u8; 32], Error> {
 type Log = (String, u32, Appender, Reader, futures_util::future::BoxFuture<'static, ()>);
 
 /// The log: a topic where brokers are configured, else a table.
-async fn open_log(config: &Config, client: &clickhouse::Client) -> Result<Log, Error> {
+async fn open_log(config: &Config, client: &clickhouse::Client, metrics: &Metrics) -> Result<Log, Error> {
     let known_id = state::meta(client, "log_id").await?;
     let known_partitions = state::meta(client, "partitions").await?.and_then(|p| p.parse::<u32>().ok());
     #[cfg(feature = "kafka")]
@@ -536,7 +536,7 @@ async fn open_log(config: &Config, client: &clickhouse::Client) -> Result<Log, E
     };
     let partitions = known_partitions.unwrap_or(log::DEFAULT_PARTITIONS);
     state::set_meta(client, "partitions", &partitions.to_string()).await?;
-    let (appender, reader, writer) = log::local::open(client.clone(), partitions).await?;
+    let (appender, reader, writer) = log::local::open(client.clone(), partitions, metrics.clone()).await?;
     Ok((id, partitions, Appender::Local(appender), Reader::Local(Box::new(reader)), Box::pin(writer)))
 }
 

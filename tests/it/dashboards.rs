@@ -6,6 +6,7 @@ mod lint;
 mod prometheus;
 mod rules;
 mod sql;
+mod wire;
 
 use std::{
     collections::BTreeSet,
@@ -114,6 +115,7 @@ fn series() -> BTreeSet<String> {
     let metrics = Metrics::new(&::prometheus::Registry::new(), &labels);
     metrics.start_routes(&["/v1/events"]);
     metrics.backups(std::time::Duration::from_secs(1), &[("/mnt/a", None)]);
+    metrics.ranked("default", 0, false);
     let lines = metrics.text();
     let samples = lines.lines().filter(|line| !line.starts_with('#'));
     samples.filter_map(|line| line.split(['{', ' ']).next()).map(str::to_owned).collect()

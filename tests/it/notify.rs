@@ -19,7 +19,7 @@ const SECRET: &str = "the secret of this webhook";
 
 /// What a stub was asked.
 #[derive(Clone, Debug)]
-struct Asked {
+pub(crate) struct Asked {
     path: String,
     headers: BTreeMap<String, String>,
     body: Vec<u8>,
@@ -36,14 +36,14 @@ impl Asked {
 }
 
 /// Somebody who takes messages: webhooks of Filin and of Alertmanager, Telegram's API.
-struct Stub {
-    address: String,
+pub(crate) struct Stub {
+    pub(crate) address: String,
     asked: Arc<Mutex<Vec<Asked>>>,
 }
 
 impl Stub {
     /// `answers`: the status for a request, by its number from 0.
-    fn start(address: &str, answers: impl Fn(usize, &Asked) -> u16 + Send + 'static) -> Self {
+    pub(crate) fn start(address: &str, answers: impl Fn(usize, &Asked) -> u16 + Send + 'static) -> Self {
         let listener = TcpListener::bind(address).unwrap_or_else(|e| panic!("{address}: {e}"));
         let address = listener.local_addr().expect("bound").to_string();
         let asked = Arc::new(Mutex::new(Vec::new()));
@@ -321,9 +321,9 @@ fn part(program: &str) -> PathBuf {
     binary
 }
 
-struct Alertmanager {
+pub(crate) struct Alertmanager {
     child: Child,
-    host: String,
+    pub(crate) host: String,
 }
 
 impl Drop for Alertmanager {
@@ -334,7 +334,8 @@ impl Drop for Alertmanager {
 }
 
 impl Alertmanager {
-    fn start(folder: &Path) -> Self {
+    /// Starts one with the `alertmanager.yml` of a folder.
+    pub(crate) fn start(folder: &Path) -> Self {
         let host = free_address();
         let mut command = Command::new(part("alertmanager"));
         command.arg(format!("--config.file={}", folder.join("alertmanager.yml").display()));
@@ -348,7 +349,7 @@ impl Alertmanager {
     }
 
     /// Alerts that it holds open, by what a filter says.
-    fn alerts(&self, filter: &str) -> Vec<Value> {
+    pub(crate) fn alerts(&self, filter: &str) -> Vec<Value> {
         let query = form_urlencoded::Serializer::new(String::new()).append_pair("filter", filter).finish();
         let (status, text) = request(&self.host, "GET", &format!("/api/v2/alerts?{query}"), b"");
         assert_eq!(status, 200, "{text}");

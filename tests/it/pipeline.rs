@@ -375,13 +375,11 @@ fn the_demo_alerts_on_a_labelled_attack() {
 }
 
 /// The embedded engine as a process of its own: it stands for a ClickHouse server.
-#[cfg(feature = "kafka")]
 pub(crate) struct Server {
     child: std::process::Child,
     folder: PathBuf,
 }
 
-#[cfg(feature = "kafka")]
 impl Server {
     pub(crate) fn start(folder: &Path) -> Self {
         use std::io::BufRead as _;
@@ -398,7 +396,6 @@ impl Server {
     }
 }
 
-#[cfg(feature = "kafka")]
 impl Drop for Server {
     fn drop(&mut self) {
         self.child.kill().ok();

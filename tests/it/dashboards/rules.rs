@@ -126,6 +126,19 @@ fn each_runbook_has_its_four_parts() {
     let named: BTreeSet<String> = pages.iter().filter(|p| *p != "README.md").map(|p| p.trim_end_matches(".md").to_owned()).collect();
     assert_eq!(named, known, "a page for each alert and none besides");
     let (index, known_series) = (text("docs/runbooks/README.md"), series());
+    // Each is said once to have been tried, or not; the first are those that the test beside this file makes.
+    let list = |from: &str, to: &str| -> Vec<String> {
+        let part = index.split(from).nth(1).and_then(|rest| rest.split(to).next()).unwrap_or_default();
+        let name = regex::Regex::new(r"\bFilin[A-Z]\w+").expect("a pattern");
+        name.find_iter(part).map(|m| m.as_str().to_owned()).collect()
+    };
+    let (tried, untried) = (list("in a real Alertmanager:", "It mends"), list("Not made there", "\n\n"));
+    let made = text("tests/it/dashboards/prometheus.rs");
+    let made = made.split("rises(&[").skip(1).filter_map(|rest| rest.split("])").next()).collect::<String>();
+    assert!(tried.iter().all(|name| made.contains(&format!("\"{name}\""))), "{tried:?} against {made}");
+    let mut all = [tried, untried].concat();
+    all.sort();
+    assert_eq!(all, known.iter().cloned().collect::<Vec<_>>());
     for name in &named {
         assert!(index.contains(&format!("[{name}]({name}.md)")), "the index leaves out {name}");
         let page = text(&format!("docs/runbooks/{name}.md"));
