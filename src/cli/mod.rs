@@ -8,6 +8,7 @@ mod canary;
 mod check;
 mod clickhouse;
 mod columns;
+mod completions;
 mod controls;
 mod coverage;
 mod dead_letters;
@@ -19,6 +20,7 @@ mod explain;
 mod incident;
 mod known;
 mod lines;
+mod man;
 mod migrate;
 mod mute;
 mod normalise;
@@ -118,6 +120,10 @@ enum Command {
     Clickhouse(clickhouse::Args),
     /// Manage the embedded ClickHouse library
     Embedded(embedded::Args),
+    /// Print what a shell needs to complete these commands and their flags
+    Completions(completions::Args),
+    /// Print the manual page, or write one for each command
+    Man(man::Args),
 }
 
 /// Exit code for wrong usage or configuration.
@@ -162,6 +168,8 @@ pub fn main() -> ExitCode {
         Command::Migrate(args) => migrate::run(args),
         Command::Clickhouse(args) => clickhouse::run(args),
         Command::Embedded(args) => embedded::run(args),
+        Command::Completions(args) => completions::run(args),
+        Command::Man(args) => man::run(args),
     };
     match done {
         Ok(code) => code,

@@ -25,6 +25,7 @@ mod readme;
 mod reference;
 mod schemas;
 mod service;
+mod shell;
 mod simulate;
 mod tls;
 mod transports;
