@@ -8,7 +8,7 @@ RELEASE := target/release/filin
 DEBUG := target/debug/filin
 ARGS ?=
 
-.PHONY: run build test check fmt clippy doc deny parts test-clients test-api test-ui bench bench-detection chaos simulate help
+.PHONY: run build test check fmt clippy doc deny parts test-clients test-api test-ui pictures bench bench-detection chaos simulate help
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -55,6 +55,11 @@ test-api: $(DEBUG) ## The HTTP API against its description: Schemathesis, a gene
 
 test-ui: ## The dashboards against Grafana's own types
 	tests/ui/run
+
+pictures: build ## All dashboards with the demo company's data, drawn by Grafana's components, into docs/dashboards (node, npm, chromium; ten minutes)
+	@$(RELEASE) embedded fetch
+	@scripts/parts prometheus
+	tests/ui/pictures/run $(RELEASE) $(ARGS)
 
 bench: ## Figures of BENCHMARKS.md
 	$(CARGO) bench --locked

@@ -37,6 +37,7 @@ fn server() -> Server {
         server.run(&format!("INSERT INTO {table} VALUES (1, 20, 2)"));
     }
     server.run("CREATE VIEW managers AS SELECT id FROM filin.users");
+    server.run("CREATE VIEW reveal_counts AS SELECT id, count() AS times FROM filin.reveals GROUP BY id");
     server.run("CREATE VIEW leak AS SELECT name FROM filin.users");
     server.run("CREATE VIEW leak_of_leak AS SELECT * FROM filin.leak");
     server.run("CREATE VIEW own AS SELECT id FROM filin.alerts");
@@ -253,6 +254,7 @@ fn a_reader_may_ask_what_dashboards_ask() {
         ("SELECT * FROM alerts", "1\t20\t2"),
         ("SELECT clients, log FROM (SELECT clients, 7 AS log FROM filin.alerts)", "20\t7"),
         ("SELECT id FROM managers", "1"),
+        ("SELECT times FROM reveal_counts", "1"),
         ("SELECT * FROM own", "1"),
         ("(SELECT 1) UNION ALL (SELECT 1)", "1\n1"),
         ("WITH 1 AS x, y AS (SELECT 2 AS z) SELECT x, z FROM y", "1\t2"),
