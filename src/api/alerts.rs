@@ -154,13 +154,9 @@ impl From<store::Error> for Error {
     }
 }
 
-pub(super) async fn list(
-    State(api): State<Api>,
-    headers: HeaderMap,
-    query: Result<Query<AlertParams>, QueryRejection>,
-) -> Result<Json<Value>, Error> {
-    let p = params(query)?;
-    let filter = Filter {
+/// What a list is asked for.
+pub(super) fn filter(p: AlertParams) -> Result<Filter, Error> {
+    Ok(Filter {
         tenant: p.tenant,
         manager: p.manager,
         severities: p.severity.map(at_least).unwrap_or_default(),
@@ -169,7 +165,15 @@ pub(super) async fn list(
         sort: p.sort.unwrap_or_default(),
         after: p.after.as_deref().map(place).transpose()?,
         limit: limit(p.limit)?,
-    };
+    })
+}
+
+pub(super) async fn list(
+    State(api): State<Api>,
+    headers: HeaderMap,
+    query: Result<Query<AlertParams>, QueryRejection>,
+) -> Result<Json<Value>, Error> {
+    let filter = filter(params(query)?)?;
     let Page { found, next } = api.reader(&headers)?.alerts(filter).await?;
     Ok(Json(paged("alerts", json!(found), next.as_ref())))
 }

@@ -153,7 +153,7 @@ fn cells(e: &Found) -> [String; HEADS.len()] {
     ]
 }
 
-fn shown(e: &Found) -> Value {
+pub(super) fn shown(e: &Found) -> Value {
     let mut value = json!({});
     for (head, cell) in HEADS.into_iter().zip(cells(e)).filter(|(_, cell)| !cell.is_empty()) {
         value[head] = cell.into();

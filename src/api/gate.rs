@@ -4,12 +4,13 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use futures_util::future::BoxFuture;
+use serde_json::Value;
 use tokio::sync::OnceCell;
 
 use super::{
     alerts::{Alert, Counts, Manager, Page, Story},
     error::Error,
-    who::Who,
+    who::{Right, Who},
 };
 use crate::{
     engine::AlertVersion,
@@ -17,7 +18,8 @@ use crate::{
     ops::{clock, config::Duty},
     store::{
         self,
-        events::{EventFilter, Found},
+        events::{EventFilter, Found, Visitor},
+        managers::Dossier,
         query::{Filter, Place, Scope},
     },
 };
@@ -37,8 +39,31 @@ pub trait Reader: Send + Sync + 'static {
     fn managers<'a>(&'a self, scope: &'a Scope, tenant: Option<String>, limit: u32) -> BoxFuture<'a, Result<Vec<Manager>, store::Error>>;
     /// How much there is.
     fn counts<'a>(&'a self, scope: &'a Scope) -> BoxFuture<'a, Result<Counts, store::Error>>;
+    /// What is known of a manager; none: nobody of that name is in scope.
+    fn manager<'a>(&'a self, scope: &'a Scope, of: ManagerOf) -> BoxFuture<'a, Result<Option<Dossier>, store::Error>>;
+    /// Who had to do with a client, those without a reason first.
+    fn visitors<'a>(&'a self, scope: &'a Scope, filter: EventFilter) -> BoxFuture<'a, Result<Vec<Visitor>, store::Error>>;
+    /// What is quiet, the latest to end first.
+    fn mutes<'a>(&'a self, scope: &'a Scope, tenant: Option<String>) -> BoxFuture<'a, Result<Vec<Value>, store::Error>>;
+    /// The policies in force, each with its organisation.
+    fn policies<'a>(&'a self, scope: &'a Scope, tenant: Option<String>) -> BoxFuture<'a, Result<Vec<Value>, store::Error>>;
+    /// What arrives for each organisation, and what is blind for want of it.
+    fn coverage<'a>(&'a self, scope: &'a Scope, tenant: Option<String>) -> BoxFuture<'a, Result<Vec<Value>, store::Error>>;
+    /// Something that is another one once anything about alerts changed.
+    fn mark(&self) -> BoxFuture<'_, Result<[u64; 3], store::Error>>;
     /// Who is under a supervisor now.
     fn people<'a>(&'a self, tenant: &'a str, supervisor: &'a str) -> BoxFuture<'a, Result<BTreeSet<String>, store::Error>>;
+}
+
+/// Whose dossier, and how much of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ManagerOf {
+    /// The organisation; none: where they were active last.
+    pub tenant: Option<String>,
+    /// Id or pseudonym.
+    pub manager: String,
+    /// Days looked back.
+    pub days: u32,
 }
 
 /// What somebody looked at.
@@ -67,6 +92,8 @@ pub enum Seen {
     Alerts(Option<String>),
     /// Profiles of managers.
     Managers,
+    /// What is known of one, by pseudonym.
+    Manager(String),
     /// Events; of this manager and about this client, where one was asked for.
     Events(Option<String>, Option<String>),
 }
@@ -188,6 +215,47 @@ impl Reading<'_> {
         let found = self.reader.managers(self.scope().await?, tenant.clone(), limit).await?;
         self.saw(tenant.as_deref(), Seen::Managers, found.len());
         Ok(found)
+    }
+
+    /// What is known of a manager; one who is out of scope is none.
+    pub(super) async fn manager(&self, tenant: Option<String>, manager: String, days: u32) -> Result<Dossier, Error> {
+        let found = self.reader.manager(self.scope().await?, ManagerOf { tenant, manager, days }).await?;
+        let found = found.ok_or(Error::NotFound("there is no such manager"))?;
+        self.saw(Some(&found.manager.tenant), Seen::Manager(found.manager.manager_alias.clone()), 1);
+        Ok(found)
+    }
+
+    /// Who had to do with a client.
+    pub(super) async fn visitors(&self, filter: EventFilter) -> Result<Vec<Visitor>, store::Error> {
+        self.reader.visitors(self.scope().await?, filter).await
+    }
+
+    /// What is quiet.
+    pub(super) async fn mutes(&self, tenant: Option<String>) -> Result<Vec<Value>, Error> {
+        self.who.must(Right::Oversee)?;
+        Ok(self.reader.mutes(self.scope().await?, tenant).await?)
+    }
+
+    /// The policies in force.
+    pub(super) async fn policies(&self, tenant: Option<String>) -> Result<Vec<Value>, Error> {
+        self.who.must(Right::Oversee)?;
+        Ok(self.reader.policies(self.scope().await?, tenant).await?)
+    }
+
+    /// What arrives and what is blind.
+    pub(super) async fn coverage(&self, tenant: Option<String>) -> Result<Vec<Value>, Error> {
+        self.who.must(Right::Oversee)?;
+        Ok(self.reader.coverage(self.scope().await?, tenant).await?)
+    }
+
+    /// Something that is another one once anything about alerts changed.
+    pub(super) async fn mark(&self) -> Result<[u64; 3], store::Error> {
+        self.reader.mark().await
+    }
+
+    /// Alerts for whoever looks at them already: that they do is written down.
+    pub(super) async fn again(&self, filter: Filter) -> Result<Vec<Alert>, Error> {
+        Ok(self.reader.alerts(self.scope().await?, filter).await?)
     }
 
     /// How much there is.

@@ -4,13 +4,17 @@ mod access;
 mod actions;
 mod alerts;
 mod body;
+mod clients;
 mod error;
 mod events;
 mod gate;
 mod ingest;
 mod letters;
+mod live;
+mod managers;
 mod openapi;
 mod orders;
+mod oversight;
 mod serve;
 mod status;
 mod stored;
@@ -38,7 +42,7 @@ pub use alerts::{Alert, Counts, Manager, Page, Story};
 pub use body::Limits;
 pub use error::Error;
 pub(crate) use gate::Reading;
-pub use gate::{Look, Reader, Seen, Witness};
+pub use gate::{Look, ManagerOf, Reader, Seen, Witness};
 pub use ingest::{Batch, DEFAULT_FORMAT, FIRST_LINE, Ingest, ORIGIN, RawLine, Refused, Rejection, Taken};
 pub use letters::{Again, Left, Retried, Retries, Retry};
 pub use orders::{MuteOrder, Obey, Orders, Reloaded, ResetOrder};
@@ -89,6 +93,8 @@ pub struct Api {
     limits: Limits,
     /// Places for bodies being taken.
     places: Arc<Semaphore>,
+    /// Places for those who listen.
+    listeners: Arc<Semaphore>,
 }
 
 impl Api {
@@ -114,16 +120,22 @@ impl Api {
     }
 }
 
-fn routes() -> [(&'static str, MethodRouter<Api>); 15] {
+fn routes() -> [(&'static str, MethodRouter<Api>); 21] {
     [
         ("/v1/events", post(ingest::post).get(events::list)),
         ("/v1/alerts", get(alerts::list)),
+        ("/v1/alerts/stream", get(live::stream)),
         ("/v1/alerts/{id}", get(alerts::one)),
         ("/v1/alerts/{id}/events", get(events::of_alert)),
         ("/v1/alerts/{id}/actions", post(actions::post).layer(DefaultBodyLimit::max(1 << 16))),
         ("/v1/managers", get(alerts::managers)),
+        ("/v1/managers/{manager}", get(managers::one)),
+        ("/v1/clients/{id}/access", get(clients::access)),
+        ("/v1/controls", get(oversight::controls)),
+        ("/v1/coverage", get(oversight::coverage)),
+        ("/v1/policy", get(oversight::policy)),
         ("/v1/dead-letters/retry", post(letters::retry).layer(DefaultBodyLimit::max(letters::BODY_BYTES))),
-        ("/v1/mutes", post(orders::mute).layer(DefaultBodyLimit::max(1 << 16))),
+        ("/v1/mutes", get(oversight::mutes).post(orders::mute).layer(DefaultBodyLimit::max(1 << 16))),
         ("/v1/policy/reload", post(orders::reload)),
         ("/v1/state/reset", post(orders::reset).layer(DefaultBodyLimit::max(1 << 16))),
         ("/v1/status", get(status::status)),
@@ -147,6 +159,7 @@ pub fn router(parts: Parts) -> Router {
         access: Arc::new(parts.access),
         limits: parts.limits,
         places: Arc::new(Semaphore::new(parts.limits.at_once)),
+        listeners: Arc::new(Semaphore::new(live::LISTENERS)),
     };
     let mut router = Router::new();
     let mut paths = vec![UNKNOWN];

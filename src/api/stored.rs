@@ -8,10 +8,11 @@ use std::{
 use clickhouse::Row;
 use futures_util::future::{BoxFuture, FutureExt};
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::{
     alerts::{Alert, Counts, Manager, Story},
-    gate::Reader,
+    gate::{ManagerOf, Reader},
 };
 use crate::{
     event::Timestamp,
@@ -20,8 +21,9 @@ use crate::{
     store::{
         Error,
         actions::{self, ActionRow, Standing},
-        events::{self, EventFilter, Found},
-        priorities,
+        events::{self, EventFilter, Found, Visitor},
+        managers::{self, Dossier},
+        oversight, priorities,
         query::{self, Filter, Place, Scope, Sort},
         reference,
         rows::AlertRow,
@@ -123,6 +125,34 @@ impl Reader for Stored {
             Ok(rows.into_iter().map(manager).collect())
         }
         .boxed()
+    }
+
+    fn manager<'a>(&'a self, scope: &'a Scope, of: ManagerOf) -> BoxFuture<'a, Result<Option<Dossier>, Error>> {
+        async move {
+            let Some(person) = managers::find(&self.0, scope, of.tenant.as_deref(), &of.manager).await? else { return Ok(None) };
+            managers::dossier(&self.0, person, of.days, clock::now()).await.map(Some)
+        }
+        .boxed()
+    }
+
+    fn visitors<'a>(&'a self, scope: &'a Scope, filter: EventFilter) -> BoxFuture<'a, Result<Vec<Visitor>, Error>> {
+        async move { events::visitors(&self.0, scope, &filter).await }.boxed()
+    }
+
+    fn mutes<'a>(&'a self, scope: &'a Scope, tenant: Option<String>) -> BoxFuture<'a, Result<Vec<Value>, Error>> {
+        async move { oversight::mutes(&self.0, scope, tenant.as_deref()).await }.boxed()
+    }
+
+    fn policies<'a>(&'a self, scope: &'a Scope, tenant: Option<String>) -> BoxFuture<'a, Result<Vec<Value>, Error>> {
+        async move { oversight::policies(&self.0, scope, tenant.as_deref()).await }.boxed()
+    }
+
+    fn coverage<'a>(&'a self, scope: &'a Scope, tenant: Option<String>) -> BoxFuture<'a, Result<Vec<Value>, Error>> {
+        async move { oversight::coverage(&self.0, scope, tenant.as_deref()).await }.boxed()
+    }
+
+    fn mark(&self) -> BoxFuture<'_, Result<[u64; 3], Error>> {
+        async move { query::mark(&self.0).await }.boxed()
     }
 
     fn counts<'a>(&'a self, scope: &'a Scope) -> BoxFuture<'a, Result<Counts, Error>> {

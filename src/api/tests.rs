@@ -3,7 +3,7 @@ use std::{
     io::Write,
     sync::{
         Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -30,7 +30,8 @@ use crate::{
     store::{
         self,
         actions::{self, ActionRow, Standing},
-        events::{EventFilter, Found},
+        events::{EventFilter, Found, Visitor},
+        managers::{self, Dossier, Person},
         query::{Filter, Place, Scope, Sort},
     },
 };
@@ -127,12 +128,19 @@ impl Act for Lazy {
 }
 
 /// Has one alert in two versions.
-#[derive(Default)]
 struct Shelf {
+    /// The latest of them; 0: it is gone.
+    version: AtomicU32,
     asked: Mutex<Vec<Filter>>,
     searched: Mutex<Vec<EventFilter>>,
     /// Answers taught an order.
     learned: AtomicBool,
+}
+
+impl Default for Shelf {
+    fn default() -> Self {
+        Self { version: AtomicU32::new(2), asked: Mutex::default(), searched: Mutex::default(), learned: AtomicBool::default() }
+    }
 }
 
 pub(crate) fn alert(version: u32) -> Alert {
@@ -188,7 +196,8 @@ fn holds(scope: &Scope) -> bool {
 impl Reader for Shelf {
     fn alerts<'a>(&'a self, scope: &'a Scope, filter: Filter) -> BoxFuture<'a, Result<Vec<Alert>, store::Error>> {
         self.asked.lock().unwrap().push(filter);
-        async { Ok(if holds(scope) { vec![alert(2)] } else { Vec::new() }) }.boxed()
+        let version = self.version.load(Ordering::Relaxed);
+        async move { Ok(if holds(scope) && version > 0 { vec![alert(version)] } else { Vec::new() }) }.boxed()
     }
 
     fn story<'a>(&'a self, scope: &'a Scope, alert_id: String) -> BoxFuture<'a, Result<Story, store::Error>> {
@@ -242,6 +251,79 @@ impl Reader for Shelf {
             Ok(vec![Manager { tenant, manager_alias, team, role, last_day, events: 40, records_out: 900, alerts: 1 }])
         }
         .boxed()
+    }
+
+    fn manager<'a>(&'a self, scope: &'a Scope, of: ManagerOf) -> BoxFuture<'a, Result<Option<Dossier>, store::Error>> {
+        let day = managers::Day {
+            time: 1_773_273_600_000,
+            events: 40,
+            records_out: 900,
+            records_screen: 60,
+            clients: 850,
+            unrelated: 2.5,
+            peak_bits: 24_000,
+        };
+        let hour = managers::Hour { time: 1_773_306_000_000, events: 40, records_out: 900, records_screen: 60, calls: 3 };
+        let peers =
+            managers::Peers { people: 6, days: 100, events: 38.0, records_out: 12.0, records_screen: 70.0, clients: 30.0, unrelated: 0.5 };
+        async move {
+            let found = ["u-17", "MFRGGZDFMY"].contains(&of.manager.as_str()) && holds(scope);
+            Ok(found.then(|| Dossier {
+                manager: Person {
+                    tenant: "acme".to_owned(),
+                    manager: "u-17".to_owned(),
+                    manager_alias: "MFRGGZDFMY".to_owned(),
+                    team: "North".to_owned(),
+                    role: String::new(),
+                },
+                since: Timestamp::from_millis(1_773_273_600_000),
+                days: vec![day],
+                hours: vec![hour],
+                peers: Some(peers),
+                usual: None,
+            }))
+        }
+        .boxed()
+    }
+
+    fn visitors<'a>(&'a self, scope: &'a Scope, _: EventFilter) -> BoxFuture<'a, Result<Vec<Visitor>, store::Error>> {
+        let visitor = Visitor {
+            tenant: "acme".to_owned(),
+            manager: "u-17".to_owned(),
+            manager_alias: "MFRGGZDFMY".to_owned(),
+            team: "North".to_owned(),
+            first: 1_773_306_000_000,
+            last: 1_773_307_200_000,
+            events: 2,
+            calls: 0,
+            taken: 1,
+            with_reason: 0,
+            owner: "other".to_owned(),
+            reasons: Vec::new(),
+        };
+        async move { Ok(if holds(scope) { vec![visitor] } else { Vec::new() }) }.boxed()
+    }
+
+    fn mutes<'a>(&'a self, scope: &'a Scope, _: Option<String>) -> BoxFuture<'a, Result<Vec<Value>, store::Error>> {
+        let mute = json!({"tenant": "acme", "id": "m", "manager": "u-17", "from": "2026-03-01T00:00:00Z", "until": "2026-03-02T00:00:00Z",
+            "lifted": false, "reason": "a test", "by": "ana"});
+        async move { Ok(if holds(scope) { vec![mute] } else { Vec::new() }) }.boxed()
+    }
+
+    fn policies<'a>(&'a self, _: &'a Scope, _: Option<String>) -> BoxFuture<'a, Result<Vec<Value>, store::Error>> {
+        async { Ok(vec![json!({"tenant": "acme", "policy": crate::engine::Policy::default()})]) }.boxed()
+    }
+
+    fn coverage<'a>(&'a self, _: &'a Scope, _: Option<String>) -> BoxFuture<'a, Result<Vec<Value>, store::Error>> {
+        let arrival = json!({"source": "crm", "team": "", "action": "view", "events_24h": 1, "events_7d": 2, "events_30d": 3,
+            "last": "2026-03-01T00:00:00Z"});
+        let control = json!({"control": "decoy", "state": "blind", "reasons": [{"en": "no decoys", "ru": "нет приманок"}]});
+        async move { Ok(vec![json!({"tenant": "acme", "at": "2026-03-01T00:00:00Z", "arrivals": [arrival], "controls": [control]})]) }
+            .boxed()
+    }
+
+    fn mark(&self) -> BoxFuture<'_, Result<[u64; 3], store::Error>> {
+        async { Ok([self.version.load(Ordering::Relaxed).into(), 0, 0]) }.boxed()
     }
 
     fn counts<'a>(&'a self, _: &'a Scope) -> BoxFuture<'a, Result<Counts, store::Error>> {
@@ -375,8 +457,13 @@ impl Bench {
             request = request.header(*name, *value);
         }
         let response = self.router.clone().oneshot(request.body(body.into()).unwrap()).await.unwrap();
-        let (parts, body) = response.into_parts();
-        Answer { status: parts.status, headers: parts.headers, body: body.collect().await.unwrap().to_bytes() }
+        let (parts, mut body) = response.into_parts();
+        let goes_on = parts.headers.get("content-type").is_some_and(|kind| kind == "text/event-stream");
+        let body = match goes_on {
+            true => body.frame().await.unwrap().unwrap().into_data().unwrap(),
+            false => body.collect().await.unwrap().to_bytes(),
+        };
+        Answer { status: parts.status, headers: parts.headers, body }
     }
 
     pub(crate) async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
@@ -797,6 +884,14 @@ const TABLE: &[(&str, &str, &str, [u16; 8])] = &[
     ("GET", "/v1/managers", "", [401, 200, 200, 200, 200, 200, 200, 200]),
     ("GET", "/v1/events", "", [401, 200, 200, 200, 200, 200, 200, 200]),
     ("GET", "/v1/alerts/{id}/events", "", [401, 200, 404, 200, 200, 200, 404, 404]),
+    ("GET", "/v1/managers/{manager}", "", [401, 200, 404, 200, 200, 200, 404, 404]),
+    ("GET", "/v1/clients/{id}/access", "", [401, 200, 200, 200, 200, 200, 200, 200]),
+    ("GET", "/v1/controls", "", [401, 200, 200, 200, 200, 200, 200, 200]),
+    ("GET", "/v1/mutes", "", [401, 403, 403, 200, 200, 200, 200, 200]),
+    ("GET", "/v1/policy", "", [401, 403, 403, 200, 200, 200, 200, 200]),
+    ("GET", "/v1/coverage", "", [401, 403, 403, 200, 200, 200, 200, 200]),
+    // Who may listen is who may list; that it goes on is tried by itself.
+    ("GET", "/v1/alerts/stream", "", [401, 200, 200, 200, 200, 200, 200, 200]),
     ("GET", "/v1/status", "", [401, 200, 200, 200, 200, 200, 200, 200]),
     ("POST", "/v1/dead-letters/retry", r#"{"ids":[]}"#, [401, 403, 403, 403, 200, 403, 403, 403]),
     ("POST", "/v1/mutes", MUTE, [401, 403, 403, 200, 200, 403, 200, 403]),
@@ -826,7 +921,7 @@ async fn every_route_knows_every_role() {
     for (method, route, body, expected) in TABLE {
         let path = match *route {
             "/v1/managers" => "/v1/managers?tenant=acme".to_owned(),
-            route => route.replace("{id}", ALERT),
+            route => route.replace("{id}", ALERT).replace("{manager}", "u-17"),
         };
         let form = !route.starts_with("/v1/");
         let kind = if form { "application/x-www-form-urlencoded" } else { "application/json" };
@@ -945,6 +1040,8 @@ async fn who_reads_is_written_down() {
         "/v1/status",
         "/v1/events?client=c-1",
         &format!("/v1/alerts/{ALERT}/events?format=csv"),
+        "/v1/managers/u-17",
+        "/v1/clients/c-2/access",
     ] {
         assert_eq!(bench.get(path, &[("authorization", &bearer("vera"))]).await.status, 200, "{path}");
     }
@@ -957,13 +1054,80 @@ async fn who_reads_is_written_down() {
     let one = Seen::Alert(ALERT.to_owned(), "MFRGGZDFMY".to_owned());
     let seen: Vec<Seen> = looks.into_iter().map(|l| l.at_what).collect();
     let search = Seen::Events(None, Some("c-1".to_owned()));
-    assert_eq!(seen, [Seen::Alerts(Some("u-17".to_owned())), one.clone(), one.clone(), Seen::Managers, Seen::Alerts(None), search, one]);
+    let [about, of_client] = [Seen::Manager("MFRGGZDFMY".to_owned()), Seen::Events(None, Some("c-2".to_owned()))];
+    assert_eq!(
+        seen,
+        [
+            Seen::Alerts(Some("u-17".to_owned())),
+            one.clone(),
+            one.clone(),
+            Seen::Managers,
+            Seen::Alerts(None),
+            search,
+            one,
+            about,
+            of_client
+        ]
+    );
     let bench = public();
     bench.get("/v1/alerts", &[("authorization", &format!("Bearer {READER}"))]).await;
     assert_eq!(bench.diary.0.lock().unwrap().pop().map(|l| l.by).as_deref(), Some("http.reader_token"));
     let open = loopback();
     open.get("/v1/alerts", &[]).await;
     assert!(open.diary.0.lock().unwrap().is_empty(), "nobody knows who it was");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_is_told_what_changes_and_ends_with_the_token() {
+    let bench = known();
+    let request = Request::builder().uri("/v1/alerts/stream?severity=low").header("host", "127.0.0.1:8687");
+    let request = request.header("authorization", bearer("vera")).body(Body::empty()).unwrap();
+    let response = bench.router.clone().oneshot(request).await.unwrap();
+    assert_eq!((response.status().as_u16(), response.headers()["content-type"].to_str().unwrap()), (200, "text/event-stream"));
+    let mut body = response.into_body();
+    // Between events a comment keeps the connection.
+    let mut next = async || loop {
+        let Some(frame) = body.frame().await else { return ("over".to_owned(), Value::Null) };
+        let text = String::from_utf8(frame.unwrap().into_data().unwrap().to_vec()).unwrap();
+        if let Some((name, data)) = text.strip_prefix("event: ").and_then(|t| t.trim_end().split_once("\ndata: ")) {
+            return (name.to_owned(), serde_json::from_str(data).unwrap());
+        }
+    };
+    let (name, data) = next().await;
+    assert_eq!((name.as_str(), &data["alerts"][0]["version"]), ("alerts", &json!(2)));
+    bench.shelf.version.store(3, Ordering::Relaxed);
+    let (name, data) = next().await;
+    assert_eq!((name.as_str(), &data["version"]), ("alert", &json!(3)));
+    bench.shelf.version.store(0, Ordering::Relaxed);
+    assert_eq!(next().await, ("gone".to_owned(), json!({"alert_id": ALERT})));
+    assert_eq!(bench.diary.0.lock().unwrap().len(), 1, "who listens is written down once");
+    bench.status.send_modify(|status| status.missing = vec!["stopping"]);
+    assert_eq!(next().await.0, "over");
+    bench.status.send_modify(|status| status.missing.clear());
+
+    let listen = async || {
+        bench
+            .router
+            .clone()
+            .oneshot(
+                Request::builder()
+                    .uri("/v1/alerts/stream")
+                    .header("host", "127.0.0.1:8687")
+                    .header("authorization", bearer("ana"))
+                    .body(Body::empty())
+                    .unwrap(),
+            )
+            .await
+            .unwrap()
+    };
+    let mut all = Vec::new();
+    for _ in 0..live::LISTENERS {
+        all.push(listen().await);
+    }
+    let refused = listen().await;
+    assert_eq!((refused.status().as_u16(), refused.headers().contains_key("retry-after")), (429, true));
+    all.pop();
+    assert_eq!(listen().await.status(), 200, "a place is free again");
 }
 
 #[tokio::test]
@@ -1066,6 +1230,15 @@ async fn answers_are_as_described() {
     check("GET", "/v1/alerts/none/events", "/v1/alerts/{id}/events", "").await;
     check("GET", "/v1/managers?tenant=acme", "/v1/managers", "").await;
     check("GET", "/v1/managers", "/v1/managers", "").await;
+    check("GET", "/v1/managers/u-17", "/v1/managers/{manager}", "").await;
+    check("GET", "/v1/managers/u-17?days=91", "/v1/managers/{manager}", "").await;
+    check("GET", "/v1/managers/nobody", "/v1/managers/{manager}", "").await;
+    check("GET", "/v1/clients/c-1/access", "/v1/clients/{id}/access", "").await;
+    check("GET", "/v1/clients/c-1/access?limit=0", "/v1/clients/{id}/access", "").await;
+    for route in ["/v1/controls", "/v1/mutes", "/v1/policy", "/v1/coverage"] {
+        check("GET", route, route, "").await;
+    }
+    check("GET", "/v1/alerts/stream?after=1.a", "/v1/alerts/stream", "").await;
     check("GET", "/v1/status", "/v1/status", "").await;
     check("POST", "/v1/dead-letters/retry", "/v1/dead-letters/retry", "{}").await;
 }

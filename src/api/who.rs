@@ -13,15 +13,17 @@ pub(crate) enum Right {
     Mute,
     /// What concerns the whole installation: dead letters, the policy.
     Operate,
+    /// To read what holds for a whole organisation: its mutes, its policy, what is blind.
+    Oversee,
 }
 
 /// Whether a role comes with a right.
 const fn comes_with(role: Duty, right: Right) -> bool {
     match role {
         Duty::Admin => true,
-        Duty::Analyst => matches!(right, Right::Answer | Right::Mute),
+        Duty::Analyst => matches!(right, Right::Answer | Right::Mute | Right::Oversee),
         Duty::Supervisor => matches!(right, Right::Answer),
-        Duty::Auditor => false,
+        Duty::Auditor => matches!(right, Right::Oversee),
     }
 }
 

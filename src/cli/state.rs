@@ -14,9 +14,9 @@ use super::{
 };
 use crate::{
     api::ResetOrder,
-    engine::{Profile, Tenant},
+    engine::Profile,
     event::DEFAULT_TENANT,
-    store::state,
+    store::{managers, state},
 };
 
 /// Below so many days of presence an hour is not worth a mark; from the second on it is usual.
@@ -89,7 +89,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
             let config = place.config()?;
             let done: ResetOrder = runtime.block_on(async {
                 let running = Running::find(&config, "orders").await?;
-                partition(&running.client, &tenant, &manager).await?;
+                known(&running.client, &tenant, &manager).await?;
                 let order = ResetOrder { tenant, manager, reason, by };
                 running.post("/v1/state/reset", &order).await
             })?;
@@ -103,8 +103,8 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The log in force, and the partition in which the manager's state is.
-async fn partition(client: &clickhouse::Client, tenant: &str, manager: &str) -> anyhow::Result<(String, u32)> {
+/// Refuses somebody of whom no state is kept.
+async fn known(client: &clickhouse::Client, tenant: &str, manager: &str) -> anyhow::Result<()> {
     let unknown = || {
         format!(
             "nothing is known of {manager:?} in the tenant {tenant:?}: ids are those of the source, and a state is stored at the first checkpoint \
@@ -112,18 +112,14 @@ async fn partition(client: &clickhouse::Client, tenant: &str, manager: &str) -> 
         )
     };
     let log_id = state::meta(client, "log_id").await?.with_context(unknown)?;
-    let partition = state::place_of(client, &log_id, tenant, manager).await?.with_context(unknown)?;
-    Ok((log_id, partition))
+    state::place_of(client, &log_id, tenant, manager).await?.with_context(unknown)?;
+    Ok(())
 }
 
 async fn profile(client: &clickhouse::Client, tenant: &str, manager: &str) -> anyhow::Result<Profile> {
-    let (log_id, partition) = partition(client, tenant, manager).await?;
-    let at = state::newest(client, &log_id, partition).await?.context("there is no checkpoint yet: try again in a minute")?;
-    let mut tenants = state::load(client, &at).await?;
-    let mut restored = tenants.remove(tenant).with_context(|| format!("the tenant {tenant:?} has no state yet: try again in a minute"))?;
-    restored.managers.retain(|(id, _)| id == manager);
-    let mut tenant = Tenant::restore(&restored.shared, restored.managers)?;
-    tenant.profile(manager).with_context(|| format!("what was known of {manager:?} was forgotten"))
+    known(client, tenant, manager).await?;
+    let found = managers::usual(client, tenant, manager).await?;
+    found.with_context(|| format!("what was known of {manager:?} was forgotten, or there is no checkpoint yet: try again in a minute"))
 }
 
 fn print(out: &mut impl Write, p: &Profile) -> io::Result<()> {

@@ -72,6 +72,7 @@ fn event(id: String, look: Look) -> Event {
             let query = list("alerts", Some(manager.is_some()));
             (Action::List, ObjectType::Other, None, manager, query)
         }
+        Seen::Manager(alias) => (Action::View, ObjectType::User, None, Some(alias), None),
         Seen::Managers => (Action::List, ObjectType::User, None, None, list("managers", None)),
         Seen::Events(manager, client) => {
             let query = list("events", Some(manager.is_some() || client.is_some()));

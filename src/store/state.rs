@@ -1,5 +1,7 @@
 //! Checkpoints: states of managers and tenants at an offset of the log, and what is known about the log itself.
 
+use std::collections::BTreeMap;
+
 use clickhouse::Row;
 use serde::{Deserialize, Serialize};
 
@@ -130,16 +132,33 @@ async fn kept(client: &clickhouse::Client, log_id: &str, partition: u32, order: 
 ///
 /// # Errors
 /// When ClickHouse is away or refuses.
-pub async fn load(client: &clickhouse::Client, at: &Checkpoint) -> Result<std::collections::BTreeMap<String, Restored>, Error> {
-    let mut tenants = std::collections::BTreeMap::<String, Restored>::new();
-    let tail = "WHERE log_id = ? AND partition = ? AND generation = ? AND epoch BETWEEN ? AND ?";
+pub async fn load(client: &clickhouse::Client, at: &Checkpoint) -> Result<BTreeMap<String, Restored>, Error> {
+    read(client, at, "", &[]).await
+}
+
+/// The state of one manager and of what their tenant shares, as of a checkpoint; none: the tenant has none.
+///
+/// # Errors
+/// When ClickHouse is away or refuses.
+pub async fn load_one(client: &clickhouse::Client, at: &Checkpoint, tenant: &str, manager: &str) -> Result<Option<Restored>, Error> {
+    Ok(read(client, at, "AND tenant = ?", &[tenant, manager]).await?.remove(tenant))
+}
+
+/// States as of a checkpoint; `only`: of this tenant, and of its managers of this one.
+async fn read(client: &clickhouse::Client, at: &Checkpoint, only: &str, names: &[&str]) -> Result<BTreeMap<String, Restored>, Error> {
+    let mut tenants = BTreeMap::<String, Restored>::new();
+    let tail = format!("WHERE log_id = ? AND partition = ? AND generation = ? AND epoch BETWEEN ? AND ? {only}");
+    let ask = |query: &str, names: &[&str]| {
+        let query = client.query(query).bind(&at.log_id).bind(at.partition).bind(at.generation).bind(at.base).bind(at.log_offset);
+        names.iter().fold(query, |query, name| query.bind(name))
+    };
     let query = format!("SELECT ?fields FROM tenant_state {tail} ORDER BY tenant, epoch DESC LIMIT 1 BY tenant");
-    let ask = |query: &str| client.query(query).bind(&at.log_id).bind(at.partition).bind(at.generation).bind(at.base).bind(at.log_offset);
-    for row in ask(&query).fetch_all::<TenantState>().await? {
+    for row in ask(&query, names.get(..1).unwrap_or_default()).fetch_all::<TenantState>().await? {
         tenants.entry(row.tenant).or_default().shared = row.state;
     }
-    let query = format!("SELECT ?fields FROM manager_state {tail} ORDER BY tenant, manager, epoch DESC LIMIT 1 BY tenant, manager");
-    let mut rows = ask(&query).fetch::<ManagerState>()?;
+    let and = if only.is_empty() { "" } else { "AND manager = ?" };
+    let query = format!("SELECT ?fields FROM manager_state {tail} {and} ORDER BY tenant, manager, epoch DESC LIMIT 1 BY tenant, manager");
+    let mut rows = ask(&query, names).fetch::<ManagerState>()?;
     while let Some(row) = rows.next().await? {
         // A manager's state is never written without its tenant's; an empty one is of a manager who was forgotten.
         if let Some(tenant) = tenants.get_mut(&row.tenant).filter(|_| !row.state.is_empty()) {

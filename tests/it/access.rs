@@ -145,6 +145,42 @@ fn everybody_sees_and_does_what_their_role_says() {
     assert_eq!(aliases("vera"), [anns.1.as_str()]);
     assert!(aliases("ana").len() >= 4 && aliases("far").is_empty() && !aliases("anna").contains(&word("default/anna", "manager_alias")));
 
+    // One of them, and one client: the same scope.
+    let json = |who: &str, path: &str| {
+        let (status, text) = get(who, path);
+        assert_eq!(status, 200, "{who} {path}: {text}");
+        serde_json::from_str::<Value>(&text).expect("JSON")
+    };
+    for name in ["ann", &anns.1] {
+        let found = json("vera", &format!("/v1/managers/{name}"));
+        assert_eq!(
+            (&found["manager"]["manager_alias"], &found["days"][0]["events"], &found["peers"]),
+            (&json!(anns.1), &json!(1), &Value::Null)
+        );
+        assert_eq!((found["hours"].as_array().map(Vec::len), found["days"][0]["clients"].as_u64()), (Some(1), Some(1)), "{found}");
+    }
+    let nobody = get("vera", "/v1/managers/nobody");
+    for name in ["bob", &bobs.1, "boss-a"] {
+        assert_eq!(get("vera", &format!("/v1/managers/{name}")), nobody, "there is no difference");
+    }
+    assert_eq!((nobody.0, get("ana", "/v1/managers/bob").0, get("far", "/v1/managers/bob").0), (404, 200, 404));
+    let visitors = |who: &str, path: &str| {
+        let found = json(who, path);
+        let people = found["people"].as_array().expect("a list");
+        assert!(people.iter().all(|p| p["owner"] == "unknown" && p["with_reason"] == 0 && p["events"] == 1), "{found}");
+        assert!(found["events"].as_array().expect("a list").iter().all(|e| e["client"] == "trap" && e["owner"] == "unknown"), "{found}");
+        (people.len(), found["events"].as_array().map(Vec::len), found["next"].is_string())
+    };
+    assert_eq!(visitors("ana", "/v1/clients/trap/access"), (4, Some(4), false));
+    assert_eq!(visitors("anna", "/v1/clients/trap/access?tenant=default"), (3, Some(3), false), "not their own");
+    assert_eq!(visitors("vera", "/v1/clients/trap/access"), (1, Some(1), false));
+    assert_eq!(visitors("ana", "/v1/clients/trap/access?limit=2"), (2, Some(2), true));
+    assert_eq!(visitors("far", "/v1/clients/trap/access"), (0, Some(0), false));
+    assert_eq!(visitors("ana", "/v1/clients/trap/access?until=2020-01-01T00:00:00Z"), (0, Some(0), false));
+    assert_eq!(json("otto", "/v1/policy")["policies"][0]["tenant"], "default");
+    assert_eq!(["vera", "far"].map(|who| get(who, "/v1/policy").0), [403, 200]);
+    assert_eq!(json("far", "/v1/policy")["policies"], json!([]));
+
     let page = get("vera", "/?lang=en").1;
     assert!(page.contains(&anns.1) && !page.contains(&bobs.1) && !page.contains(&own.1), "{page}");
     assert!(page.contains("<dt>managers</dt><dd><span class=\"value\">1</span>"), "what is counted is theirs: {page}");
@@ -170,6 +206,9 @@ fn everybody_sees_and_does_what_their_role_says() {
     let post = |who: &str, path: &str, body: &str| service.as_who(&tokens[who], "POST", path, "application/json", body.as_bytes()).0;
     let mute = r#"{"mute":{"id":"m1","manager":"bob","from":"2026-03-01T00:00:00Z","until":"2026-03-02T00:00:00Z","reason":"a test"}}"#;
     assert_eq!(["vera", "otto", "far", "ana"].map(|who| post(who, "/v1/mutes", mute)), [403, 403, 403, 200]);
+    let quiet = |who: &str| json(who, "/v1/mutes")["mutes"].as_array().map(Vec::len);
+    wait("the mute to be stored", || (quiet("ana") == Some(1)).then_some(()));
+    assert_eq!((quiet("otto"), quiet("far"), get("vera", "/v1/mutes").0), (Some(1), Some(0), 403));
     assert_eq!(["vera", "ana", "otto", "ada"].map(|who| post(who, "/v1/policy/reload", "")), [403, 403, 403, 200]);
     assert_eq!(["vera", "ana", "otto", "ada"].map(|who| post(who, "/v1/dead-letters/retry", r#"{"ids":[]}"#)), [403, 403, 403, 200]);
     // The command line shows the store's password.

@@ -1,0 +1,35 @@
+//! `GET /v1/managers/{manager}`: what is known of one of them.
+
+use axum::{
+    Json,
+    extract::{Path, Query, State, rejection::QueryRejection},
+    http::HeaderMap,
+};
+use serde::Deserialize;
+
+use super::{Api, alerts::params, error::Error};
+use crate::store::managers::Dossier;
+
+const DEFAULT_DAYS: u32 = 28;
+const MAX_DAYS: u32 = 90;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DossierParams {
+    tenant: Option<String>,
+    days: Option<u32>,
+}
+
+pub(super) async fn one(
+    State(api): State<Api>,
+    headers: HeaderMap,
+    Path(manager): Path<String>,
+    query: Result<Query<DossierParams>, QueryRejection>,
+) -> Result<Json<Dossier>, Error> {
+    let p = params(query)?;
+    let days = match p.days.unwrap_or(DEFAULT_DAYS) {
+        n @ 1..=MAX_DAYS => n,
+        n => return Err(Error::bad("bad_query", format!("days {n} is not within 1 and {MAX_DAYS}"))),
+    };
+    Ok(Json(api.reader(&headers)?.manager(p.tenant, manager, days).await?))
+}
