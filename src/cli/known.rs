@@ -2,11 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
+use prometheus::Registry;
+
 use crate::{
     adapter::{self, Binding},
     directory::{self, Calendar},
     engine::{Severity, control},
-    ops::config::{Config, Flags, Known, KnownControl, Mistakes},
+    ops::{
+        config::{Config, Flags, Known, KnownControl, Mistakes},
+        metrics::{Labels, Metrics},
+    },
 };
 
 // No doc comment: clap would take it for what the command is about.
@@ -49,6 +54,14 @@ pub(super) fn config(path: Option<&Path>, flags: &Flags) -> Result<Config, Mista
         check_calendar: &wrong_with_calendar,
     };
     Config::load(path, flags, &known)
+}
+
+/// What this process counts.
+pub(super) fn metrics() -> Metrics {
+    let controls: Vec<&str> = control::ALL.iter().map(|c| c.id).collect();
+    let severities: Vec<&str> = Severity::ALL.iter().map(|s| s.as_str()).collect();
+    let reasons: Vec<&str> = adapter::Code::ALL.iter().map(|c| c.as_str()).collect();
+    Metrics::new(&Registry::new(), &Labels { controls: &controls, severities: &severities, reasons: &reasons })
 }
 
 /// All that is wrong with a production calendar.

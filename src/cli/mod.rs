@@ -20,6 +20,7 @@ mod explain;
 mod incident;
 mod known;
 mod lines;
+mod log;
 mod man;
 mod migrate;
 mod mute;
@@ -108,6 +109,8 @@ enum Command {
     Verify(verify::Args),
     /// Show what is usual for a manager, or let it begin anew
     State(state::Args),
+    /// Begin a new log with another number of partitions
+    Log(log::Args),
     /// Make a token for somebody who may read alerts
     Token(token::Args),
     /// Say how people are reached: a configuration of Alertmanager with routes and templates
@@ -162,6 +165,7 @@ pub fn main() -> ExitCode {
         Command::Restore(args) => restore::run(args),
         Command::Verify(args) => verify::run(args),
         Command::State(args) => state::run(args),
+        Command::Log(args) => log::run(args),
         Command::Token(args) => token::run(args),
         Command::Notify(args) => notify::run(args),
         Command::Check(args) => check::run(args),

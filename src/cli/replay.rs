@@ -414,17 +414,22 @@ pub(super) fn on_a_free_port(config: &Config) -> Config {
 
 async fn score_log(args: &Args, config: &Config, client: &clickhouse::Client, alias: &Alias, output: &mut Output) -> anyhow::Result<bool> {
     let log_id = state::meta(client, "log_id").await?.context("nothing has been logged here yet")?;
+    let count = state::meta(client, "partitions").await?.and_then(|p| p.parse().ok()).unwrap_or(log::DEFAULT_PARTITIONS);
     if log_id.starts_with("kafka:") {
         #[cfg(feature = "kafka")]
         if let Some(kafka) = &config.kafka {
-            let count = state::meta(client, "partitions").await?.and_then(|p| p.parse().ok()).unwrap_or(log::DEFAULT_PARTITIONS);
-            let lines = log::kafka_lines::Lines::open(kafka)?;
+            let (kafka, base) = service::in_force(kafka, client).await?;
+            let lines = log::kafka_lines::Lines::open(&kafka, base)?;
             return score_partitions(args, client, alias, output, &log_id, lines, (0..count).collect()).await;
         }
         anyhow::bail!("the log is a Kafka topic: give --config with [kafka] brokers");
     }
     let partitions = client
-        .query("SELECT DISTINCT partition FROM (SELECT partition FROM log UNION ALL SELECT partition FROM checkpoints) ORDER BY partition")
+        .query(
+            "SELECT DISTINCT partition FROM (SELECT partition FROM log UNION ALL SELECT partition FROM checkpoints) WHERE partition < ? \
+             ORDER BY partition",
+        )
+        .bind(count)
         .fetch_all()
         .await
         .map_err(store::Error::from)?;

@@ -2,16 +2,11 @@
 
 use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
-use prometheus::Registry;
-
 use super::{Usage, known};
 use crate::{
-    adapter,
-    engine::{Severity, control},
     ops::{
         config::{self, Flags},
         logging,
-        metrics::{Labels, Metrics},
         shutdown,
     },
     pipeline::service,
@@ -57,10 +52,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     for key in &config.no_effect {
         tracing::warn!(key, "this key has no effect yet in this version");
     }
-    let controls: Vec<&str> = control::ALL.iter().map(|c| c.id).collect();
-    let severities: Vec<&str> = Severity::ALL.iter().map(|s| s.as_str()).collect();
-    let reasons: Vec<&str> = adapter::Code::ALL.iter().map(|c| c.as_str()).collect();
-    let metrics = Metrics::new(&Registry::new(), &Labels { controls: &controls, severities: &severities, reasons: &reasons });
+    let metrics = known::metrics();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let done = runtime.block_on(async {
         let stop = shutdown::on_signal()?;

@@ -54,6 +54,8 @@ pub struct Options {
     pub retention: Duration,
     /// The longest record that sources deliver.
     pub max_line_bytes: usize,
+    /// Added to the topic's offsets, so that they go on behind those of a log before it.
+    pub base: u64,
 }
 
 /// What was found.
@@ -72,7 +74,7 @@ pub struct Opened {
 /// # Errors
 /// [`Error::Away`] within seconds when no broker answers.
 pub async fn open(options: Options) -> Result<(Opened, Appender, Reader), Error> {
-    let Options { kafka, retention, max_line_bytes } = options;
+    let Options { kafka, retention, max_line_bytes, base } = options;
     let max_bytes = max_line_bytes.saturating_add(LINE_EXTRA).min(1_000_000_000);
     let producer = producer(&kafka, max_bytes)?;
     let name = kafka.log_topic.clone();
@@ -96,7 +98,48 @@ pub async fn open(options: Options) -> Result<(Opened, Appender, Reader), Error>
     )?;
     let opened = Opened { log_id: topic.id, partitions: topic.partitions, max_line_bytes };
     let shared = Shared { producer, topic: name.clone(), max_line_bytes, stalled: AtomicBool::new(false) };
-    Ok((opened, Appender { shared: Arc::new(shared) }, Reader { state: State::Idle(config), topic: name.into() }))
+    Ok((opened, Appender { shared: Arc::new(shared) }, Reader { state: State::Idle(config), topic: name.into(), base }))
+}
+
+/// Makes the topic of a log that is to follow another one; its id. One that was made and never written is taken as it is.
+///
+/// # Errors
+/// When it is there and not empty, or of another size; when the brokers do not answer.
+pub async fn make(kafka: &Kafka, retention: Duration, max_line_bytes: usize) -> Result<String, Error> {
+    let name = &kafka.log_topic;
+    let max_bytes = max_line_bytes.saturating_add(LINE_EXTRA).min(1_000_000_000);
+    let producer = producer(kafka, max_bytes)?;
+    let Some(found) = find(&producer, name).await? else {
+        return Ok(create(kafka, &producer, retention, max_bytes).await?.id);
+    };
+    let mut used = found.partitions != kafka.partitions;
+    let lines = super::kafka_lines::Lines::open(kafka, 0)?;
+    for partition in 0..found.partitions {
+        used = used || lines.end(partition).await?.is_some();
+    }
+    if used {
+        return Err(Error::Stop(format!("topic {name} is there already, and not empty or of another size: give another name by --topic")));
+    }
+    Ok(found.id)
+}
+
+/// How many members the groups of an installation have: those who score, and those who read sources.
+///
+/// # Errors
+/// When the brokers do not answer.
+pub async fn members(kafka: &Kafka) -> Result<usize, Error> {
+    let producer = producer(kafka, LINE_EXTRA)?;
+    let groups = [kafka.group.clone(), format!("{}.log", kafka.group)];
+    let asked = tokio::task::spawn_blocking(move || {
+        let mut members = 0;
+        for group in &groups {
+            let list = producer.client().fetch_group_list(Some(group), ANSWER)?;
+            members += list.groups().iter().map(|g| g.members().len()).sum::<usize>();
+        }
+        Ok::<_, KafkaError>(members)
+    });
+    let wrong = |e: &KafkaError| kafka::Error::of("the members of the group cannot be looked up", e, None);
+    Ok(asked.await.map_err(|e| Error::Stop(e.to_string()))?.map_err(|e| wrong(&e))?)
 }
 
 impl From<kafka::Error> for Error {
@@ -333,6 +376,7 @@ impl Shared {
 pub struct Reader {
     state: State,
     topic: Arc<str>,
+    base: u64,
 }
 
 enum State {
@@ -357,6 +401,7 @@ impl Reader {
 
     pub(super) async fn resume(&mut self, partition: u32, after: Option<u64>) -> Result<(), Error> {
         let place = self.place(partition);
+        let after = after.and_then(|a| a.checked_sub(self.base));
         let next = after.and_then(|a| i64::try_from(a).ok()).map_or(Start::Beginning, |a| Start::At(a + 1));
         self.member()?.resume(place, next);
         Ok(())
@@ -364,7 +409,9 @@ impl Reader {
 
     pub(super) async fn commit(&mut self, partition: u32, offset: u64) -> Result<(), Error> {
         let place = self.place(partition);
-        self.member()?.orders().commit(place, i64::try_from(offset).unwrap_or(i64::MAX - 1) + 1);
+        if let Some(offset) = offset.checked_sub(self.base) {
+            self.member()?.orders().commit(place, i64::try_from(offset).unwrap_or(i64::MAX - 1) + 1);
+        }
         Ok(())
     }
 
@@ -374,15 +421,16 @@ impl Reader {
 
     fn member(&mut self) -> Result<&mut Consumer<Read>, Error> {
         if let State::Idle(config) = &self.state {
+            let base = self.base;
             let consumer = Consumer::start(Setup {
                 config: config.clone(),
                 topics: vec![self.topic.to_string()],
                 shared: true,
                 strict: true,
-                read: Box::new(|message| {
+                read: Box::new(move |message| {
                     let line = message.payload().unwrap_or_default().to_vec();
                     let bytes = line.len();
-                    (Read { offset: u64::try_from(message.offset()).unwrap_or_default(), line }, bytes)
+                    (Read { offset: base + u64::try_from(message.offset()).unwrap_or_default(), line }, bytes)
                 }),
             })?;
             self.state = State::Member(consumer);

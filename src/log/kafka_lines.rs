@@ -23,20 +23,22 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Lines {
     consumer: std::sync::Arc<BaseConsumer>,
     topic: String,
+    /// Added to the topic's offsets.
+    base: u64,
     /// Partition and offset behind which the consumer stands.
     at: Option<(u32, u64)>,
 }
 
 impl Lines {
-    /// Opens the topic of a log.
+    /// Opens the topic of a log; `base` is added to its offsets.
     ///
     /// # Errors
     /// When a property is wrong.
-    pub fn open(kafka: &Kafka) -> Result<Self, Error> {
+    pub fn open(kafka: &Kafka, base: u64) -> Result<Self, Error> {
         let group = format!("{}.replay", kafka.group);
         let config = properties(kafka, &[], &[("group.id", &group), ("enable.auto.commit", "false"), ("auto.offset.reset", "earliest")])?;
         let consumer: BaseConsumer = config.create().map_err(|e| Error::Stop(format!("the Kafka consumer cannot start: {e}")))?;
-        Ok(Self { consumer: consumer.into(), topic: kafka.log_topic.clone(), at: None })
+        Ok(Self { consumer: consumer.into(), topic: kafka.log_topic.clone(), base, at: None })
     }
 
     /// Up to `limit` lines of a partition behind `after`; empty at the end.
@@ -45,10 +47,24 @@ impl Lines {
     /// When the brokers do not answer in time.
     pub async fn read(&mut self, partition: u32, after: Option<u64>, limit: usize) -> Result<Vec<Read>, Error> {
         let (consumer, topic, at) = (std::sync::Arc::clone(&self.consumer), self.topic.clone(), self.at);
+        let after = after.and_then(|a| a.checked_sub(self.base));
         let task = tokio::task::spawn_blocking(move || read(&consumer, &topic, partition, after, limit, at));
-        let lines = task.await.map_err(|e| Error::Stop(format!("reading ended early: {e}")))??;
+        let mut lines = task.await.map_err(|e| Error::Stop(format!("reading ended early: {e}")))??;
         self.at = lines.last().map(|l| (partition, l.offset));
+        lines.iter_mut().for_each(|l| l.offset += self.base);
         Ok(lines)
+    }
+
+    /// The last offset of a partition; none: it is empty.
+    ///
+    /// # Errors
+    /// When the brokers do not answer in time.
+    pub async fn end(&self, partition: u32) -> Result<Option<u64>, Error> {
+        let (consumer, topic) = (std::sync::Arc::clone(&self.consumer), self.topic.clone());
+        let number = i32::try_from(partition).map_err(|_| Error::Stop(format!("there is no partition {partition}")))?;
+        let asked = tokio::task::spawn_blocking(move || ends(&consumer, &topic, number));
+        let (low, high) = asked.await.map_err(|e| Error::Stop(e.to_string()))?.map_err(|e| Error::Away(e.to_string()))?;
+        Ok(u64::try_from(high).ok().filter(|_| low < high).map(|high| high - 1 + self.base))
     }
 }
 

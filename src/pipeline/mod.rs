@@ -15,6 +15,7 @@ pub mod notify;
 pub mod orders;
 pub mod rank;
 pub mod replay;
+pub mod reshard;
 pub mod score;
 pub mod service;
 pub mod survey;

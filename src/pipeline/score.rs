@@ -515,7 +515,7 @@ impl<K: Keep> Scorer<K> {
         };
         let (store, metrics) = (&self.store, &self.metrics);
         // What proves the rows stands before the checkpoint that says they are stored: a span that is scored again links them again.
-        let actions = store::persist_or_tell("unproved", metrics, || store.unproved(&self.log_id, id)).await?;
+        let actions = store::persist_or_tell("unproved", metrics, || store.unproved(id)).await?;
         let who = partition.chained.people(&actions);
         let salts = store::persist_or_tell("salts", metrics, || store.salts(&who, now)).await?;
         let (links, head) = partition.chained.close(&self.seal, &salts, (&self.log_id, id, offset), &actions, false);

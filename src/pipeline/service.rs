@@ -487,16 +487,32 @@ pub fn alias_key(config: &Config) -> Result<[u8; 32], Error> {
     }
 }
 
-type Log = (String, u32, Appender, Reader, futures_util::future::BoxFuture<'static, ()>);
+pub(super) type Log = (String, u32, Appender, Reader, futures_util::future::BoxFuture<'static, ()>);
+
+/// The topic that is the log, which another one than the configured may have become, and what is added to its offsets.
+///
+/// # Errors
+/// When ClickHouse is away or refuses.
+#[cfg(feature = "kafka")]
+pub async fn in_force(kafka: &config::Kafka, client: &clickhouse::Client) -> Result<(config::Kafka, u64), store::Error> {
+    let base = state::meta(client, state::LOG_BASE).await?.and_then(|n| n.parse().ok()).unwrap_or(0);
+    let topic = state::meta(client, state::LOG_TOPIC).await?;
+    Ok((config::Kafka { log_topic: topic.unwrap_or_else(|| kafka.log_topic.clone()), ..kafka.clone() }, base))
+}
 
 /// The log: a topic where brokers are configured, else a table.
-async fn open_log(config: &Config, client: &clickhouse::Client, metrics: &Metrics) -> Result<Log, Error> {
+pub(super) async fn open_log(config: &Config, client: &clickhouse::Client, metrics: &Metrics) -> Result<Log, Error> {
     let known_id = state::meta(client, "log_id").await?;
     let known_partitions = state::meta(client, "partitions").await?.and_then(|p| p.parse::<u32>().ok());
     #[cfg(feature = "kafka")]
     if let Some(kafka) = &config.kafka {
-        let options =
-            log::kafka::Options { kafka: kafka.clone(), retention: config.log_retention, max_line_bytes: config.pipeline.max_line_bytes };
+        let (kafka, base) = &in_force(kafka, client).await?;
+        let options = log::kafka::Options {
+            kafka: kafka.clone(),
+            retention: config.log_retention,
+            max_line_bytes: config.pipeline.max_line_bytes,
+            base: *base,
+        };
         let (opened, appender, reader) = log::kafka::open(options).await?;
         let id = format!("kafka:{}", opened.log_id);
         if known_id.as_ref().is_some_and(|known| *known != id) {

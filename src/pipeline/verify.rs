@@ -85,7 +85,7 @@ pub async fn partition(
     let mut tenants: BTreeMap<String, Tenant> = BTreeMap::new();
     let mut after = None;
     // What was scored before somebody was erased is not what the log would give now.
-    let whole = !subject::is_erased(client, log_id, id).await? && is_whole(lines, id).await?;
+    let whole = !subject::is_erased(client, log_id, id).await? && !state::is_begun(client, log_id).await? && is_whole(lines, id).await?;
     if !whole && let Some(oldest) = state::oldest(client, log_id, id).await? {
         tenants = score::restore(client, &oldest).await?;
         after = Some(oldest.log_offset);

@@ -128,15 +128,15 @@ pub struct Visitor {
 /// When ClickHouse is away or refuses.
 pub async fn visitors(client: &clickhouse::Client, scope: &Scope, filter: &EventFilter) -> Result<Vec<Visitor>, Error> {
     let sql = format!(
-        "SELECT tenant, manager, any(alias), argMax(its_team, at), min(at), max(at), count(), countIf(action = 'call'), \
-             countIf(action IN ('export', 'print', 'api_query', 'report')) AS taken, countIf(related != '' OR owner = 'self') AS reasoned, \
+        "SELECT of, manager, any(alias), argMax(its_team, at), min(at), max(at), count(), countIf(did = 'call'), \
+             countIf(did IN ('export', 'print', 'api_query', 'report')) AS taken, countIf(related != '' OR owner = 'self') AS reasoned, \
              argMax(owner, at), arraySort(groupUniqArrayIf(related, related != '')) \
-         FROM (SELECT toString(tenant) AS tenant, manager, manager_alias AS alias, toString(team) AS its_team, toUnixTimestamp64Milli(time) AS at, \
-                 toString(action) AS action, {ENTRY}, JSONExtractString(entry, 'owner') AS owner, JSONExtractString(entry, 'related') AS related \
+         FROM (SELECT toString(tenant) AS of, manager, manager_alias AS alias, toString(team) AS its_team, toUnixTimestamp64Milli(time) AS at, \
+                 toString(action) AS did, {ENTRY}, JSONExtractString(entry, 'owner') AS owner, JSONExtractString(entry, 'related') AS related \
              FROM events WHERE {} AND {NAMES} AND (? = '' OR tenant = ?) AND outcome = 'success' \
                  AND time >= fromUnixTimestamp64Milli(?) AND time < fromUnixTimestamp64Milli(?) \
              LIMIT 1 BY tenant, manager, time, source, id) \
-         GROUP BY tenant, manager ORDER BY reasoned < count() DESC, taken DESC, count() DESC, tenant, manager LIMIT ?",
+         GROUP BY of, manager ORDER BY reasoned < count() DESC, taken DESC, count() DESC, of, manager LIMIT ?",
         scope.condition()
     );
     let (tenant, id) = (filter.tenant.clone().unwrap_or_default(), filter.client.clone().unwrap_or_default());

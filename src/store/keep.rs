@@ -72,7 +72,7 @@ pub trait Keep: Clone + Send + Sync + 'static {
     ///
     /// # Errors
     /// When the store is away or refuses.
-    fn unproved(&self, log_id: &str, partition: u32) -> impl Future<Output = Result<Vec<Proved>, Error>> + Send;
+    fn unproved(&self, partition: u32) -> impl Future<Output = Result<Vec<Proved>, Error>> + Send;
 
     /// The free part of its fullest disk; none where that is not known.
     fn disk_free(&self) -> impl Future<Output = Option<f64>> + Send;
@@ -112,8 +112,8 @@ impl Keep for clickhouse::Client {
         integrity::tips(self, log_id, partition, chain, until).await
     }
 
-    async fn unproved(&self, log_id: &str, partition: u32) -> Result<Vec<Proved>, Error> {
-        integrity::unproved(self, log_id, partition).await
+    async fn unproved(&self, partition: u32) -> Result<Vec<Proved>, Error> {
+        integrity::unproved(self, partition).await
     }
 
     async fn disk_free(&self) -> Option<f64> {

@@ -111,8 +111,7 @@ pub(super) fn instant<S: serde::Serializer>(millis: &i64, s: S) -> Result<S::Ok,
 /// When ClickHouse is away or refuses.
 pub async fn find(client: &clickhouse::Client, scope: &Scope, tenant: Option<&str>, manager: &str) -> Result<Option<Person>, Error> {
     let sql = format!(
-        "SELECT toString(tenant) AS tenant, manager, any(manager_alias) AS manager_alias, toString(argMax(team, time)) AS team, \
-         toString(argMax(role, time)) AS role FROM manager_day WHERE {} AND (manager = ? OR manager_alias = ?) AND (? = '' OR tenant = ?) \
+        "SELECT toString(tenant), manager, any(manager_alias), toString(argMax(team, time)), toString(argMax(role, time)) FROM manager_day WHERE {} AND (manager = ? OR manager_alias = ?) AND (? = '' OR tenant = ?) \
          GROUP BY tenant, manager ORDER BY max(time) DESC, tenant, manager LIMIT 1",
         scope.condition()
     );

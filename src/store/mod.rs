@@ -19,6 +19,7 @@ pub mod oversight;
 pub mod priorities;
 pub mod query;
 pub mod reference;
+pub mod reshard;
 pub mod reveals;
 pub mod rows;
 pub mod state;

@@ -183,9 +183,9 @@ pub async fn place_of(client: &clickhouse::Client, log_id: &str, tenant: &str, m
 /// # Errors
 /// When ClickHouse is away or refuses.
 pub async fn seen(client: &clickhouse::Client, tenant: &str, at: &Checkpoint, since: Timestamp) -> Result<Vec<(u64, Timestamp)>, Error> {
-    let query = "SELECT source, id, time FROM events WHERE tenant = ? AND log_partition = ? AND log_offset <= ? AND time >= fromUnixTimestamp64Milli(?)";
-    let mut rows =
-        client.query(query).bind(tenant).bind(at.partition).bind(at.log_offset).bind(since.millis()).fetch::<(String, String, i64)>()?;
+    // A tenant lives in one partition; in a log before this one, where all offsets are lower, it may have been another.
+    let query = "SELECT source, id, time FROM events WHERE tenant = ? AND log_offset <= ? AND time >= fromUnixTimestamp64Milli(?)";
+    let mut rows = client.query(query).bind(tenant).bind(at.log_offset).bind(since.millis()).fetch::<(String, String, i64)>()?;
     let mut seen = Vec::new();
     while let Some((source, id, time)) = rows.next().await? {
         seen.push((crate::event::dedup_hash(&source, &id), Timestamp::from_millis(time)));
@@ -245,9 +245,37 @@ pub async fn disk_free(client: &clickhouse::Client) -> Option<f64> {
 /// # Errors
 /// When ClickHouse is away or refuses.
 pub async fn set_meta(client: &clickhouse::Client, key: &str, value: &str) -> Result<(), Error> {
+    set_metas(client, &BTreeMap::from([(key.to_owned(), value.to_owned())])).await
+}
+
+/// Keeps values about the log: all of them, or none.
+///
+/// # Errors
+/// When ClickHouse is away or refuses.
+pub async fn set_metas(client: &clickhouse::Client, values: &BTreeMap<String, String>) -> Result<(), Error> {
     let at = client.query("SELECT toUnixTimestamp64Milli(now64(3))").fetch_one::<i64>().await?;
     let mut insert = client.insert::<Meta<'_>>("log_meta").await?;
-    insert.write(&Meta { key, value, at }).await?;
+    for (key, value) in values {
+        insert.write(&Meta { key, value, at }).await?;
+    }
     insert.end().await?;
     Ok(())
+}
+
+/// The key of `log_meta` for the topic that is the log, where it is not the configured one.
+pub const LOG_TOPIC: &str = "log_topic";
+/// ... for what is added to the topic's offsets, so that they go on behind those of the log before.
+pub const LOG_BASE: &str = "log_base";
+
+/// ... for the offset behind which a log begins that took over the states of another one.
+pub fn begun_key(log_id: &str) -> String {
+    format!("begun/{log_id}")
+}
+
+/// Whether a log took over states of another one: then nothing can be scored from its first record on without them.
+///
+/// # Errors
+/// When ClickHouse is away or refuses.
+pub async fn is_begun(client: &clickhouse::Client, log_id: &str) -> Result<bool, Error> {
+    Ok(meta(client, &begun_key(log_id)).await?.is_some())
 }

@@ -23,6 +23,7 @@ mod privacy;
 mod ranker;
 mod readme;
 mod reference;
+mod reshard;
 mod schemas;
 mod service;
 mod shell;

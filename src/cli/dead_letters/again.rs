@@ -4,20 +4,15 @@
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use prometheus::Registry;
 
 use super::{
-    super::{Usage, ask},
+    super::{Usage, ask, known},
     close, replay, store,
 };
 use crate::{
     adapter,
     api::{Again, DEFAULT_FORMAT, Retried},
-    engine::{Severity, control},
-    ops::{
-        config::{Config, Secret, Store},
-        metrics::{Labels, Metrics},
-    },
+    ops::config::{Config, Secret, Store},
     pipeline::service::{Alone, CONSOLE},
     store::{
         dead::{self, Filter},
@@ -71,11 +66,7 @@ pub(super) async fn retry(config: &Config, filter: &Filter, binding: Option<serd
 }
 
 async fn alone(config: &Config, filter: &Filter, binding: Option<serde_json::Value>) -> anyhow::Result<Retried> {
-    let controls: Vec<&str> = control::ALL.iter().map(|c| c.id).collect();
-    let severities: Vec<&str> = Severity::ALL.iter().map(|s| s.as_str()).collect();
-    let reasons: Vec<&str> = adapter::Code::ALL.iter().map(|c| c.as_str()).collect();
-    let metrics = Metrics::new(&Registry::new(), &Labels { controls: &controls, severities: &severities, reasons: &reasons });
-    let alone = Alone::open(&replay::on_a_free_port(config), metrics).await?;
+    let alone = Alone::open(&replay::on_a_free_port(config), known::metrics()).await?;
     let done = async {
         let ids = dead::ids(&alone.opened.client, filter).await?;
         anyhow::Ok(alone.letters.retry(&Again { ids, binding }).await?)

@@ -294,7 +294,8 @@ fn rows(
     for (chain, table, found) in [(0, "alerts", &read.alerts), (1, "alert_actions", &read.actions)] {
         for (id, row) in found {
             let of = linked[chain].get(id.as_str());
-            let head = heads.values().find(|h| h.partition == row.partition);
+            // Of logs one after the other, the last.
+            let head = heads.values().filter(|h| h.partition == row.partition).max_by_key(|h| h.log_offset);
             let place = || match of.and_then(|l| l.first()) {
                 Some(l) => (l.link.log_id.as_str(), l.link.partition, (l.from, l.link.log_offset)),
                 None => (head.map_or("", |h| h.log_id.as_str()), row.partition, (row.offset, row.offset)),
@@ -395,7 +396,7 @@ pub async fn adopt(client: &clickhouse::Client, seal: &Seal, log_id: &str, now: 
             chained.take(&row, offset);
             adopted.alerts += 1;
         }
-        let actions: Vec<Proved> = unproved(client, log_id, partition).await?;
+        let actions: Vec<Proved> = unproved(client, partition).await?;
         adopted.actions += actions.len();
         let salts = salts::salts(client, &chained.people(&actions), now).await?;
         let (links, head) = chained.close(seal, &salts, (log_id, partition, offset), &actions, true);

@@ -6,7 +6,13 @@ use clickhouse::Row;
 use serde::{Deserialize, Serialize};
 
 use super::{ACTIONS, ALERTS, Hash, Person, Salts, Seal, action_digest, alert_digest, hex, keyed, root, salted, tag};
-use crate::store::{Error, actions::ActionRow, long, rows::AlertRow};
+use crate::store::{
+    Error,
+    actions::ActionRow,
+    long,
+    rows::AlertRow,
+    state::{LOG_BASE, meta},
+};
 
 /// A row of `integrity`.
 #[derive(Clone, Debug, PartialEq, Eq, Row, Serialize, Deserialize)]
@@ -203,15 +209,18 @@ pub async fn tips(client: &clickhouse::Client, log_id: &str, partition: u32, cha
     Ok(query.fetch_all::<String>().await?)
 }
 
-/// Actions about a partition's alerts that are in no link yet, oldest first.
+/// Actions about a partition's alerts that are in no link yet, oldest first. Those about alerts of a log before this one are of the
+/// partition in which their tenant lives now.
 ///
 /// # Errors
 /// When ClickHouse is away or refuses.
-pub async fn unproved(client: &clickhouse::Client, log_id: &str, partition: u32) -> Result<Vec<Proved>, Error> {
-    let query = "SELECT ?fields FROM alert_actions FINAL WHERE action_id NOT IN \
-                 (SELECT arrayJoin(ids) FROM integrity WHERE log_id = ? AND chain = 'actions') \
-                 AND alert_id IN (SELECT alert_id FROM alerts WHERE log_partition = ?) ORDER BY at, action_id";
-    let rows = client.query(query).bind(log_id).bind(partition).fetch_all::<ActionRow>().await?;
+pub async fn unproved(client: &clickhouse::Client, partition: u32) -> Result<Vec<Proved>, Error> {
+    let query = "SELECT ?fields FROM alert_actions FINAL WHERE action_id NOT IN (SELECT arrayJoin(ids) FROM integrity WHERE chain = 'actions') \
+                 AND alert_id IN (SELECT alert_id FROM alerts WHERE if(log_offset < ?, xxh3(tenant) % ?, log_partition) = ?) \
+                 ORDER BY at, action_id";
+    let number = async |key: &str| Ok::<_, Error>(meta(client, key).await?.and_then(|n| n.parse::<u64>().ok()));
+    let (base, partitions) = (number(LOG_BASE).await?.unwrap_or(0), number("partitions").await?.unwrap_or(1).max(1));
+    let rows = client.query(query).bind(base).bind(partitions).bind(partition).fetch_all::<ActionRow>().await?;
     let ids: Vec<&str> = rows.iter().map(|r| r.alert_id.as_str()).collect();
     let about = about(client, &ids).await?;
     Ok(rows.into_iter().filter_map(|row| about.get(&row.alert_id).map(|who| (row.clone(), who.clone()))).collect())

@@ -17,7 +17,7 @@ use super::{admin, broker, broker::free_port, configured, delete_topic, kafka, m
 use filin::ops::{clock::Stopwatch, config::Kafka};
 
 async fn log(kafka: &Kafka) -> Result<(Opened, Appender, Reader), Error> {
-    let options = Options { kafka: kafka.clone(), retention: Duration::from_secs(86_400), max_line_bytes: 1 << 20 };
+    let options = Options { kafka: kafka.clone(), retention: Duration::from_secs(86_400), max_line_bytes: 1 << 20, base: 0 };
     let (opened, appender, reader) = open(options).await?;
     Ok((opened, Appender::Kafka(appender), Reader::Kafka(reader)))
 }

@@ -217,7 +217,7 @@ impl Keep for Memory {
         self.ask("tips", |world| world.tips(partition, chain, until)).await
     }
 
-    async fn unproved(&self, _: &str, _: u32) -> Result<Vec<Proved>, store::Error> {
+    async fn unproved(&self, _: u32) -> Result<Vec<Proved>, store::Error> {
         // Nobody answers alerts here.
         self.ask("unproved", |_| Vec::new()).await
     }
