@@ -21,9 +21,11 @@ pub(super) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     /// Begin a new log with another number of partitions, where the old one ends
-    #[command(after_help = "Every instance must be stopped, those that only normalise too. What is in the old log is scored to its end first; states\n\
+    #[command(
+        after_help = "Every instance must be stopped, those that only normalise too. What is in the old log is scored to its end first; states\n\
         and offsets of sources go over, so nothing is scored twice and nothing is forgotten. Until the last step the old log stays in force:\n\
-        after a failure do it again. Alerts, answers and their chain of integrity stay as they are. A topic that was replaced is not deleted.")]
+        after a failure do it again. Alerts, answers and their chain of integrity stay as they are. A topic that was replaced is not deleted."
+    )]
     Reshard {
         /// Partitions of the new log
         #[arg(long, value_name = "M", value_parser = clap::value_parser!(u32).range(1..=MOST))]

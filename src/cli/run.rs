@@ -6,8 +6,7 @@ use super::{Usage, known};
 use crate::{
     ops::{
         config::{self, Flags},
-        logging,
-        shutdown,
+        logging, shutdown,
     },
     pipeline::service,
 };

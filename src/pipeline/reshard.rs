@@ -15,8 +15,7 @@ use super::{
 };
 use crate::{
     engine::VERSION,
-    log,
-    notify,
+    log, notify,
     ops::{
         clock::{self, Stopwatch},
         config::Config,
@@ -81,7 +80,9 @@ async fn on(
     topic: Option<String>,
 ) -> Result<Resharded, Error> {
     if state::meta(client, "log_id").await?.is_none() {
-        return Err(Error::Failed("nothing has been logged here yet: the number of partitions is kafka.partitions at the first start".to_owned()));
+        return Err(Error::Failed(
+            "nothing has been logged here yet: the number of partitions is kafka.partitions at the first start".to_owned(),
+        ));
     }
     let alias = Alias::new(service::alias_key(config)?);
     let seal = Seal::of(&alias);
@@ -116,7 +117,9 @@ async fn on(
         if now != applied {
             (applied, since) = (now, Stopwatch::start());
         } else if since.elapsed() > PATIENCE {
-            return Err(Error::Failed("the log is not scored to its end: does another instance still run? Stop all of them first".to_owned()));
+            return Err(Error::Failed(
+                "the log is not scored to its end: does another instance still run? Stop all of them first".to_owned(),
+            ));
         }
     }
     stop.cancel();
@@ -125,8 +128,7 @@ async fn on(
 
     let to = source.create(partitions, topic).await?;
     let at = reshard::greatest(client).await? + 1;
-    let beginning =
-        Beginning { log_id: to.log_id.clone(), partitions, at, engine: VERSION.to_owned(), now: clock::now().millis() };
+    let beginning = Beginning { log_id: to.log_id.clone(), partitions, at, engine: VERSION.to_owned(), now: clock::now().millis() };
     let carried = reshard::carry(client, &log_id, &beginning, &seal, |tenant| log::partition_of(tenant, partitions)).await?;
     // Whoever still appends would append to what nobody reads any more.
     if let Some(partition) = source.unscored(client, &log_id, old_partitions).await? {

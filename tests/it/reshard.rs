@@ -40,7 +40,8 @@ fn a_company_goes_on_in_a_log_of_other_partitions() {
     let (first, second) = (part("first.jsonl", &lines[..half]), part("second.jsonl", &lines[half..]));
     let [users, clients, orders] = ["users.csv", "clients.csv", "orders.csv"].map(file);
     let start = || Service::start(&data, &["--users", &users, "--clients", &clients, "--orders", &orders]);
-    let reshard = |partitions: &str, code: i32| ended(filin(&["log", "reshard", "--partitions", partitions, "--json", "--data", &place]), code);
+    let reshard =
+        |partitions: &str, code: i32| ended(filin(&["log", "reshard", "--partitions", partitions, "--json", "--data", &place]), code);
 
     let nothing = filin(&["log", "reshard", "--partitions", "3", "--data", &file("nowhere")]);
     assert!(String::from_utf8_lossy(&ended(nothing, 1).stderr).contains("there is no folder"));
@@ -61,12 +62,14 @@ fn a_company_goes_on_in_a_log_of_other_partitions() {
 
     // What was read before is known; what is new goes on from there.
     let service = start();
-    let (events, alerts) = ("SELECT uniqExact(source, id) FROM filin.events WHERE tenant = 'default'", "SELECT uniqExact(alert_id) FROM filin.alerts");
+    let (events, alerts) =
+        ("SELECT uniqExact(source, id) FROM filin.events WHERE tenant = 'default'", "SELECT uniqExact(alert_id) FROM filin.alerts");
     let counted = (service.count(events), service.count(alerts));
     service.push("canonical", &[&first]);
     service.settle();
     assert_eq!((service.count(events), service.count(alerts)), counted, "repeats are repeats");
-    let old: Vec<String> = service.ask("SELECT DISTINCT alert_id FROM filin.alerts ORDER BY alert_id FORMAT TSV").lines().map(str::to_owned).collect();
+    let old: Vec<String> =
+        service.ask("SELECT DISTINCT alert_id FROM filin.alerts ORDER BY alert_id FORMAT TSV").lines().map(str::to_owned).collect();
     service.push("canonical", &[&second]);
     service.settle();
     assert_eq!(service.count(events), lines.len() as u64);
@@ -118,7 +121,8 @@ fn a_topic_is_followed_by_another() {
         runtime.block_on(crate::kafka::send("reshard.raw", &events.iter().map(String::as_str).collect::<Vec<_>>()));
     };
     let start = || Service::start(&data, &["--config", config]);
-    let about = |service: &Service, who: &str| service.count(&format!("SELECT uniqExact(alert_id) FROM filin.alerts WHERE manager = '{who}'"));
+    let about =
+        |service: &Service, who: &str| service.count(&format!("SELECT uniqExact(alert_id) FROM filin.alerts WHERE manager = '{who}'"));
     let service = start();
     send(&[event("1", "anna")]);
     wait("an alert", || (about(&service, "anna") == 1).then_some(()));
