@@ -77,6 +77,8 @@ every = "5m"
   const data = join(work, 'data');
   start(filin, ['run', '--demo', '--config', config, '--data', data, '--listen', console_, '--clickhouse-listen', clickhouse]);
   await until('Filin', async () => (await fetch(`http://${console_}/readyz`)).ok);
+  // Places of backups are begun by hand; the service tries again in three minutes.
+  execFileSync(filin, ['backup', '--config', config], { stdio: ['ignore', 'ignore', 'inherit'] });
   const metrics = join(work, 'prometheus.yml');
   writeFileSync(metrics, JSON.stringify({
     global: { scrape_interval: '5s', evaluation_interval: '5s' },
@@ -87,9 +89,6 @@ every = "5m"
   await until('history to be scored', async () => (await (await fetch(`http://${console_}/v1/status`)).json()).log_behind === 0);
   const port = await free();
   start(prometheus, [`--config.file=${metrics}`, `--storage.tsdb.path=${join(work, 'tsdb')}`, `--web.listen-address=127.0.0.1:${port}`, '--log.level=error']);
-  await sleep(15_000);
-  // The service may be trying at the same moment.
-  await until('a backup', async () => execFileSync(filin, ['backup', '--config', config], { stdio: ['ignore', 'ignore', 'inherit'] }));
   return { console: `http://${console_}`, clickhouse: `http://${clickhouse}`, prometheus: `http://127.0.0.1:${port}`, data };
 }
 
