@@ -8,10 +8,10 @@ use std::{
 use axum::http::{HeaderMap, HeaderName, Method, header};
 use base64::Engine as _;
 
-use super::{error::Error, who::Who};
+use super::{asker::Asker, error::Error, login::Way, who::Who};
 use crate::{
     event::Timestamp,
-    ops::config::{Account, Binding, Config, Secret, Source},
+    ops::config::{Account, Binding, Config, Proxy, Secret, Source},
 };
 
 /// What the listener asks of its clients.
@@ -29,6 +29,8 @@ pub struct Access {
     pub reader: Option<Secret>,
     /// Those who read and are known by name.
     pub accounts: Vec<Account>,
+    /// A proxy before it that is believed.
+    pub proxy: Option<Proxy>,
 }
 
 impl Access {
@@ -45,6 +47,7 @@ impl Access {
             tokens: config.bindings.iter().filter_map(token).collect(),
             reader: config.http.reader_token.clone(),
             accounts: config.access.clone(),
+            proxy: config.http.proxy.clone(),
         }
     }
 
@@ -99,8 +102,67 @@ impl Access {
         }
     }
 
-    /// Who reads: one of `[[access]]`, whoever has the reader's token, or anybody on a loopback listener that asks for no token.
-    pub(super) fn who(&self, headers: &HeaderMap, now: Timestamp) -> Result<Who, Error> {
+    fn believes(&self, peer: Option<IpAddr>) -> Option<&Proxy> {
+        self.proxy.as_ref().filter(|proxy| peer.is_some_and(|peer| proxy.is(peer)))
+    }
+
+    /// Refuses who says by the proxy's header that they are somebody, and is not the proxy.
+    pub(super) fn check_proxy(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Result<(), Error> {
+        let header = self.proxy.as_ref().and_then(|proxy| proxy.header.as_ref());
+        if header.is_none_or(|name| !headers.contains_key(name)) || self.believes(peer).is_some() {
+            return Ok(());
+        }
+        let message = "only the proxy may say who asks: come through it, or leave its header out".to_owned();
+        Err(Error::Forbidden { code: "foreign_proxy", message })
+    }
+
+    /// Whom the proxy says a request is from.
+    fn proxied<'a>(&self, asker: &'a Asker) -> Option<Result<&'a str, ()>> {
+        let name = self.believes(asker.peer)?.header.as_ref()?;
+        let mut all = asker.headers.get_all(name).iter();
+        let first = all.next()?;
+        // Two names: one of them came from elsewhere.
+        let text = if all.next().is_none() { first.to_str().map_err(drop) } else { Err(()) };
+        Some(text.map(str::trim)).filter(|text| *text != Ok(""))
+    }
+
+    /// How a log-in's cookie would travel; none: where anybody could read it.
+    pub(crate) fn way(&self, asker: &Asker) -> Option<Way> {
+        let said = || asker.headers.get("x-forwarded-proto").is_some_and(|proto| proto == "https");
+        if self.encrypted || self.believes(asker.peer).is_some() && said() {
+            return Some(Way::Encrypted);
+        }
+        self.loopback.then_some(Way::Loopback)
+    }
+
+    /// Where somebody is: as a believed proxy says, else the other end of the connection.
+    pub(crate) fn place(&self, asker: &Asker) -> Option<IpAddr> {
+        let Some(proxy) = self.believes(asker.peer) else { return asker.peer };
+        let all = asker.headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok()).flat_map(|all| all.split(','));
+        // The last ones are what proxies of ours saw; what stands before, anybody can have written.
+        let said: Vec<Option<IpAddr>> = all.map(|ip| ip.trim().parse().ok()).collect();
+        let seen = said.into_iter().rev().find(|ip| ip.is_none_or(|ip| !proxy.is(ip)));
+        seen.flatten().or(asker.peer)
+    }
+
+    fn named(&self, name: &str, now: Timestamp) -> Option<&Account> {
+        self.accounts.iter().find(|account| account.name == name && account.expires.is_none_or(|end| now < end))
+    }
+
+    /// Who reads: whom the proxy names, who is logged in, one of `[[access]]`, whoever has the reader's token, or anybody on a loopback
+    /// listener that asks for no token.
+    pub(super) fn who(&self, asker: &Asker, now: Timestamp) -> Result<Who, Error> {
+        if let Some(said) = self.proxied(asker) {
+            let account = said.ok().and_then(|name| self.named(name, now));
+            let message = "the proxy names somebody whom [[access]] does not".to_owned();
+            return account.map(Who::proxied).ok_or(Error::Forbidden { code: "nobody_here", message });
+        }
+        let headers = &asker.headers;
+        if let (Some(session), false) = (&asker.session, headers.contains_key(header::AUTHORIZATION))
+            && let Some(account) = self.named(&session.name, now)
+        {
+            return Ok(Who::logged_in(account, &session.id_sha256));
+        }
         let shown = credential(headers).unwrap_or_default();
         let hash = Account::hash_of(&shown);
         // All are compared, so that time does not tell which one was nearly right.

@@ -5,14 +5,13 @@ use std::sync::Arc;
 use axum::{
     Json,
     extract::{Path, State, rejection::JsonRejection},
-    http::HeaderMap,
 };
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Api, error::Error, who::Right};
+use super::{Api, asker::Asker, error::Error, who::Right};
 use crate::{
     engine::{AlertVersion, VerdictKind},
     event::Timestamp,
@@ -160,8 +159,8 @@ pub(crate) fn shown(row: &ActionRow) -> Value {
 }
 
 /// Does what somebody asks of an alert that they may see.
-pub(crate) async fn perform(api: &Api, headers: &HeaderMap, alert_id: String, order: ActionOrder) -> Result<ActionRow, Error> {
-    let who = api.doer(headers, api.orders.as_ref().map(|(password, _)| password), Right::Answer)?;
+pub(crate) async fn perform(api: &Api, asker: &Asker, alert_id: String, order: ActionOrder) -> Result<ActionRow, Error> {
+    let who = api.doer(asker, api.orders.as_ref().map(|(password, _)| password), Right::Answer)?;
     order.check().map_err(|e| Error::bad("bad_action", e))?;
     let (actor, role) = (who.signs(order.by.as_deref())?, who.role.as_str());
     let act: &Arc<dyn Act> = api.act.as_ref().ok_or(NO_READER)?;
@@ -173,12 +172,12 @@ const NO_READER: Error = Error::NotFound("this instance does not answer for aler
 
 pub(super) async fn post(
     State(api): State<Api>,
-    headers: HeaderMap,
+    asker: Asker,
     Path(id): Path<String>,
     order: Result<Json<ActionOrder>, JsonRejection>,
 ) -> Result<Json<Value>, Error> {
     let Json(order) = order.map_err(|e| Error::bad("bad_body", e.body_text()))?;
-    let done = perform(&api, &headers, id, order).await?;
+    let done = perform(&api, &asker, id, order).await?;
     Ok(Json(json!({ "action": shown(&done) })))
 }
 

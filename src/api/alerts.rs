@@ -3,12 +3,11 @@
 use axum::{
     Json,
     extract::{Path, Query, State, rejection::QueryRejection},
-    http::HeaderMap,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Api, error::Error};
+use super::{Api, asker::Asker, error::Error};
 use crate::{
     engine::{AlertVersion, Severity},
     event::Timestamp,
@@ -170,16 +169,16 @@ pub(super) fn filter(p: AlertParams) -> Result<Filter, Error> {
 
 pub(super) async fn list(
     State(api): State<Api>,
-    headers: HeaderMap,
+    asker: Asker,
     query: Result<Query<AlertParams>, QueryRejection>,
 ) -> Result<Json<Value>, Error> {
     let filter = filter(params(query)?)?;
-    let Page { found, next } = api.reader(&headers)?.alerts(filter).await?;
+    let Page { found, next } = api.reader(&asker)?.alerts(filter).await?;
     Ok(Json(paged("alerts", json!(found), next.as_ref())))
 }
 
-pub(super) async fn one(State(api): State<Api>, headers: HeaderMap, Path(id): Path<String>) -> Result<Json<Value>, Error> {
-    let Story { versions, actions } = api.reader(&headers)?.story(id).await?;
+pub(super) async fn one(State(api): State<Api>, asker: Asker, Path(id): Path<String>) -> Result<Json<Value>, Error> {
+    let Story { versions, actions } = api.reader(&asker)?.story(id).await?;
     let latest = versions.last();
     let actions: Vec<Value> = actions.iter().map(super::actions::shown).collect();
     Ok(Json(json!({ "alert": latest, "versions": versions, "actions": actions })))
@@ -187,9 +186,9 @@ pub(super) async fn one(State(api): State<Api>, headers: HeaderMap, Path(id): Pa
 
 pub(super) async fn managers(
     State(api): State<Api>,
-    headers: HeaderMap,
+    asker: Asker,
     query: Result<Query<ManagerParams>, QueryRejection>,
 ) -> Result<Json<Value>, Error> {
     let p = params(query)?;
-    Ok(Json(json!({ "managers": api.reader(&headers)?.managers(p.tenant, limit(p.limit)?).await? })))
+    Ok(Json(json!({ "managers": api.reader(&asker)?.managers(p.tenant, limit(p.limit)?).await? })))
 }

@@ -3,7 +3,6 @@
 use axum::{
     Json,
     extract::{Path, Query, State, rejection::QueryRejection},
-    http::HeaderMap,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -11,6 +10,7 @@ use serde_json::{Value, json};
 use super::{
     Api,
     alerts::{Page, limit, paged, params, place},
+    asker::Asker,
     error::Error,
     events::shown,
 };
@@ -35,7 +35,7 @@ pub(super) struct AccessParams {
 
 pub(super) async fn access(
     State(api): State<Api>,
-    headers: HeaderMap,
+    asker: Asker,
     Path(id): Path<String>,
     query: Result<Query<AccessParams>, QueryRejection>,
 ) -> Result<Json<Value>, Error> {
@@ -50,7 +50,7 @@ pub(super) async fn access(
         limit: limit(p.limit)?,
         ..EventFilter::default()
     };
-    let reading = api.reader(&headers)?;
+    let reading = api.reader(&asker)?;
     let people = reading.visitors(filter.clone()).await?;
     let Page { found, next } = reading.events(filter).await?;
     let mut answer = paged("events", found.iter().map(shown).collect(), next.as_ref());

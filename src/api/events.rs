@@ -4,7 +4,7 @@
 use axum::{
     Json,
     extract::{Path, Query, State, rejection::QueryRejection},
-    http::{HeaderMap, header},
+    http::header,
     response::{IntoResponse, Response},
 };
 use serde::Deserialize;
@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::{
     Api,
     alerts::{Page, limit, paged, params, place},
+    asker::Asker,
     error::Error,
 };
 use crate::{
@@ -56,7 +57,7 @@ enum Format {
 
 pub(super) async fn list(
     State(api): State<Api>,
-    headers: HeaderMap,
+    asker: Asker,
     query: Result<Query<EventParams>, QueryRejection>,
 ) -> Result<Response, Error> {
     let p = params(query)?;
@@ -75,18 +76,18 @@ pub(super) async fn list(
         after: p.after.as_deref().map(place).transpose()?,
         limit: limit(p.limit)?,
     };
-    let Page { found, next } = api.reader(&headers)?.events(filter).await?;
+    let Page { found, next } = api.reader(&asker)?.events(filter).await?;
     given(&found, next.as_ref(), p.format.unwrap_or(Format::Json), "events")
 }
 
 pub(super) async fn of_alert(
     State(api): State<Api>,
-    headers: HeaderMap,
+    asker: Asker,
     Path(id): Path<String>,
     query: Result<Query<CaseParams>, QueryRejection>,
 ) -> Result<Response, Error> {
     let format = params(query)?.format.unwrap_or(Format::Json);
-    let found = api.reader(&headers)?.evidence(id).await?;
+    let found = api.reader(&asker)?.evidence(id).await?;
     given(&found, None, format, "alert")
 }
 
@@ -170,7 +171,7 @@ fn table(found: &[Found]) -> Result<Vec<u8>, csv::Error> {
     writer.write_record(HEADS)?;
     for e in found {
         writer.write_record(
-            cells(e).map(|cell| if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{cell}") } else { cell }),
+            cells(e).map(|cell| if cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\0']) { format!("'{cell}") } else { cell }),
         )?;
     }
     writer.into_inner().map_err(|e| csv::Error::from(e.into_error()))

@@ -1,7 +1,7 @@
 //! The gate before what is stored: whatever a route reads, it reads through [`Reading`], within the scope of whoever asks. The reader
 //! behind it is nobody's else.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
 use futures_util::future::BoxFuture;
 use serde_json::Value;
@@ -96,6 +96,36 @@ pub enum Seen {
     Manager(String),
     /// Events; of this manager and about this client, where one was asked for.
     Events(Option<String>, Option<String>),
+    /// At nothing: they came or went.
+    Door(Door),
+}
+
+/// What happens where people come in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Door {
+    /// Somebody logged in, or tried to.
+    LogIn {
+        /// Where they are.
+        from: Option<IpAddr>,
+        /// They were let in.
+        ok: bool,
+    },
+    /// Somebody logged out.
+    LogOut,
+    /// Somebody set password and second factor by a link.
+    Enrolled {
+        /// Where they are.
+        from: Option<IpAddr>,
+    },
+    /// Somebody took another password.
+    Changed {
+        /// Where they are.
+        from: Option<IpAddr>,
+    },
+    /// A link was made for somebody.
+    Invited(String),
+    /// Password and second factor were taken from somebody.
+    Revoked(String),
 }
 
 /// Writes down who looked at what.

@@ -5,12 +5,11 @@ use std::sync::Arc;
 use axum::{
     Json,
     extract::{State, rejection::JsonRejection},
-    http::HeaderMap,
 };
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
-use super::{Api, Refused, error::Error, who::Right};
+use super::{Api, Refused, asker::Asker, error::Error, who::Right};
 use crate::ops::config::Secret;
 
 /// The most bytes of a request: ids have 36 each.
@@ -62,15 +61,11 @@ pub trait Retry: Send + Sync + 'static {
 /// Who reads letters again, and the password that must be shown: the store's, as whoever has it could write there anyway.
 pub type Retries = Option<(Secret, Arc<dyn Retry>)>;
 
-pub(super) async fn retry(
-    State(api): State<Api>,
-    headers: HeaderMap,
-    again: Result<Json<Again>, JsonRejection>,
-) -> Result<Json<Retried>, Error> {
+pub(super) async fn retry(State(api): State<Api>, asker: Asker, again: Result<Json<Again>, JsonRejection>) -> Result<Json<Retried>, Error> {
     let Some((password, retry)) = &api.retry else {
         return Err(Error::NotFound("this instance does not take events: its role is another"));
     };
-    api.doer(&headers, Some(password), Right::Operate)?;
+    api.doer(&asker, Some(password), Right::Operate)?;
     let Json(again) = again.map_err(|e| Error::bad("bad_body", e.body_text()))?;
     Ok(Json(retry.retry(again).await?))
 }

@@ -8,7 +8,6 @@ use std::{
 
 use axum::{
     extract::{Query, State, rejection::QueryRejection},
-    http::HeaderMap,
     response::sse::{Event, KeepAlive, Sse},
 };
 use futures_util::{Stream, stream};
@@ -18,6 +17,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::{
     Api,
     alerts::{Alert, AlertParams, filter, params},
+    asker::Asker,
     error::Error,
 };
 use crate::store::query::Filter;
@@ -40,7 +40,7 @@ fn shown(a: &Alert) -> Shown {
 
 struct Live {
     api: Api,
-    headers: HeaderMap,
+    asker: Asker,
     filter: Filter,
     known: BTreeMap<String, Shown>,
     told: VecDeque<Event>,
@@ -53,7 +53,7 @@ struct Live {
 
 pub(super) async fn stream(
     State(api): State<Api>,
-    headers: HeaderMap,
+    asker: Asker,
     query: Result<Query<AlertParams>, QueryRejection>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Error> {
     let filter = filter(params(query)?)?;
@@ -61,11 +61,11 @@ pub(super) async fn stream(
         return Err(Error::bad("bad_query", "after: what changes is told of the first page alone"));
     }
     let place = std::sync::Arc::clone(&api.listeners).try_acquire_owned().map_err(|_| Error::Busy(WAIT))?;
-    let reading = api.reader(&headers)?;
+    let reading = api.reader(&asker)?;
     let (mark, page) = (reading.mark().await?, reading.alerts(filter.clone()).await?);
     let known = page.found.iter().map(|a| (a.version.alert_id.clone(), shown(a))).collect();
     let told = VecDeque::from([event("alerts", &json!({ "alerts": page.found }))]);
-    let live = Live { api: api.clone(), headers, filter, known, told, mark: Some(mark), looks: 0, over: false, _place: place };
+    let live = Live { api: api.clone(), asker, filter, known, told, mark: Some(mark), looks: 0, over: false, _place: place };
     Ok(Sse::new(stream::unfold(live, Live::next)).keep_alive(KeepAlive::new()))
 }
 
@@ -99,12 +99,15 @@ impl Live {
     }
 
     async fn look(&mut self) -> Result<(), Error> {
-        let reading = self.api.reader(&self.headers)?;
+        let reading = self.api.reader(&self.asker)?;
         let mark = reading.mark().await?;
         self.looks += 1;
         if self.mark == Some(mark) && self.looks < AT_MOST {
             return Ok(());
         }
+        // A log-in that has ended shows nothing new.
+        self.asker.renew(&self.api).await?;
+        let reading = self.api.reader(&self.asker)?;
         let alerts = reading.again(self.filter.clone()).await?;
         (self.mark, self.looks) = (Some(mark), 0);
         let there: BTreeSet<&String> = alerts.iter().map(|a| &a.version.alert_id).collect();

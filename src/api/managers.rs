@@ -3,11 +3,10 @@
 use axum::{
     Json,
     extract::{Path, Query, State, rejection::QueryRejection},
-    http::HeaderMap,
 };
 use serde::Deserialize;
 
-use super::{Api, alerts::params, error::Error};
+use super::{Api, alerts::params, asker::Asker, error::Error};
 use crate::store::managers::Dossier;
 
 const DEFAULT_DAYS: u32 = 28;
@@ -22,7 +21,7 @@ pub(super) struct DossierParams {
 
 pub(super) async fn one(
     State(api): State<Api>,
-    headers: HeaderMap,
+    asker: Asker,
     Path(manager): Path<String>,
     query: Result<Query<DossierParams>, QueryRejection>,
 ) -> Result<Json<Dossier>, Error> {
@@ -31,5 +30,5 @@ pub(super) async fn one(
         n @ 1..=MAX_DAYS => n,
         n => return Err(Error::bad("bad_query", format!("days {n} is not within 1 and {MAX_DAYS}"))),
     };
-    Ok(Json(api.reader(&headers)?.manager(p.tenant, manager, days).await?))
+    Ok(Json(api.reader(&asker)?.manager(p.tenant, manager, days).await?))
 }

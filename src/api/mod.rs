@@ -3,14 +3,17 @@
 mod access;
 mod actions;
 mod alerts;
+mod asker;
 mod body;
 mod clients;
 mod error;
 mod events;
 mod gate;
 mod ingest;
+mod invites;
 mod letters;
 mod live;
+pub(crate) mod login;
 mod managers;
 mod openapi;
 mod orders;
@@ -27,7 +30,7 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::{DefaultBodyLimit, MatchedPath, Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, header},
+    http::{HeaderName, HeaderValue, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{MethodRouter, get, post},
@@ -39,19 +42,26 @@ pub(crate) use actions::perform;
 pub use actions::{Act, Acted, ActionOrder, Undone};
 pub(crate) use alerts::at_least;
 pub use alerts::{Alert, Counts, Manager, Page, Story};
+pub(crate) use asker::Asker;
+pub use asker::Peer;
 pub use body::Limits;
 pub use error::Error;
 pub(crate) use gate::Reading;
-pub use gate::{Look, ManagerOf, Reader, Seen, Witness};
+pub use gate::{Door, Look, ManagerOf, Reader, Seen, Witness};
 pub use ingest::{Batch, DEFAULT_FORMAT, FIRST_LINE, Ingest, ORIGIN, RawLine, Refused, Rejection, Taken};
+pub use invites::{InviteOrder, RevokeOrder, Revoked};
 pub use letters::{Again, Left, Retried, Retries, Retry};
+pub use login::{Invite, Login};
 pub use orders::{MuteOrder, Obey, Orders, Reloaded, ResetOrder};
 pub use serve::serve;
 pub use status::{SourceStatus, Status, TenantStatus};
 pub use stored::Stored;
 pub(crate) use who::{Right, Who};
 
-use crate::ops::{clock, config::Secret, metrics::Metrics};
+use crate::{
+    ops::{clock, config::Secret, metrics::Metrics},
+    store::login::Keys,
+};
 use gate::Gate;
 
 /// What answers are made from.
@@ -77,6 +87,10 @@ pub struct Parts {
     pub access: Access,
     /// What is taken at once.
     pub limits: Limits,
+    /// Marks forms.
+    pub forms: Keys,
+    /// Lets people log in; none: nobody does, here.
+    pub login: Option<Arc<Login>>,
 }
 
 /// State of all handlers. Clones share it.
@@ -89,8 +103,10 @@ pub struct Api {
     act: Option<Arc<dyn Act>>,
     pub(crate) status: watch::Receiver<Status>,
     metrics: Metrics,
-    access: Arc<Access>,
+    pub(crate) access: Arc<Access>,
     limits: Limits,
+    pub(crate) forms: Keys,
+    pub(crate) login: Option<Arc<Login>>,
     /// Places for bodies being taken.
     places: Arc<Semaphore>,
     /// Places for those who listen.
@@ -99,28 +115,30 @@ pub struct Api {
 
 impl Api {
     /// Who asks, where they may read at all.
-    pub(crate) fn who(&self, headers: &HeaderMap) -> Result<Who, Error> {
-        self.access.who(headers, clock::now())
+    pub(crate) fn who(&self, asker: &Asker) -> Result<Who, Error> {
+        let mut who = self.access.who(asker, clock::now())?;
+        who.form = self.forms.form(&who.of_form());
+        Ok(who)
     }
 
     /// What they may read.
-    pub(crate) fn reader(&self, headers: &HeaderMap) -> Result<Reading<'_>, Error> {
-        self.gate.open(self.who(headers)?)
+    pub(crate) fn reader(&self, asker: &Asker) -> Result<Reading<'_>, Error> {
+        self.gate.open(self.who(asker)?)
     }
 
     /// Who asks for something to be done, where they may. Whoever can write the store is obeyed as well: that is how the command line asks.
-    fn doer(&self, headers: &HeaderMap, password: Option<&Secret>, right: Right) -> Result<Who, Error> {
-        access::check_origin(headers)?;
-        if password.is_some_and(|p| !p.expose().is_empty() && access::shows(headers, p)) {
+    fn doer(&self, asker: &Asker, password: Option<&Secret>, right: Right) -> Result<Who, Error> {
+        access::check_origin(&asker.headers)?;
+        if password.is_some_and(|p| !p.expose().is_empty() && access::shows(&asker.headers, p)) {
             return Ok(Who::store());
         }
-        let who = self.who(headers)?;
+        let who = self.who(asker)?;
         who.must(right)?;
         Ok(who)
     }
 }
 
-fn routes() -> [(&'static str, MethodRouter<Api>); 21] {
+fn routes() -> [(&'static str, MethodRouter<Api>); 23] {
     [
         ("/v1/events", post(ingest::post).get(events::list)),
         ("/v1/alerts", get(alerts::list)),
@@ -138,6 +156,8 @@ fn routes() -> [(&'static str, MethodRouter<Api>); 21] {
         ("/v1/mutes", get(oversight::mutes).post(orders::mute).layer(DefaultBodyLimit::max(1 << 16))),
         ("/v1/policy/reload", post(orders::reload)),
         ("/v1/state/reset", post(orders::reset).layer(DefaultBodyLimit::max(1 << 16))),
+        ("/v1/access/invites", post(invites::invite).layer(DefaultBodyLimit::max(1 << 16))),
+        ("/v1/access/revocations", post(invites::revoke).layer(DefaultBodyLimit::max(1 << 16))),
         ("/v1/status", get(status::status)),
         ("/healthz", get(status::healthz)),
         ("/readyz", get(status::readyz)),
@@ -158,6 +178,8 @@ pub fn router(parts: Parts) -> Router {
         metrics: parts.metrics,
         access: Arc::new(parts.access),
         limits: parts.limits,
+        forms: parts.forms,
+        login: parts.login,
         places: Arc::new(Semaphore::new(parts.limits.at_once)),
         listeners: Arc::new(Semaphore::new(live::LISTENERS)),
     };
@@ -183,7 +205,7 @@ const HEADERS: [(HeaderName, HeaderValue); 5] = [
     (
         header::CONTENT_SECURITY_POLICY,
         HeaderValue::from_static(
-            "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+            "default-src 'none'; object-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
         ),
     ),
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
@@ -197,7 +219,9 @@ const HEADERS: [(HeaderName, HeaderValue); 5] = [
 async fn around(State(api): State<Api>, request: Request, next: Next) -> Response {
     let watch = clock::Stopwatch::start();
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let allowed = api.access.check_site(request.method(), request.uri().path(), request.headers());
+    let (peer, headers) = (asker::peer(request.extensions()), request.headers());
+    let by_proxy = api.access.check_proxy(peer, headers).inspect_err(|_| api.metrics.foreign_proxy());
+    let allowed = by_proxy.and_then(|()| api.access.check_site(request.method(), request.uri().path(), headers));
     let mut response = match allowed {
         Err(e) => e.into_response(),
         Ok(()) => match tokio::time::timeout(api.limits.answer, next.run(request)).await {

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use axum::{
     Json,
     extract::{State, rejection::JsonRejection},
-    http::HeaderMap,
 };
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
 use super::{
     Api, Refused,
+    asker::Asker,
     error::Error,
     who::{Right, Who},
 };
@@ -86,11 +86,11 @@ fn default_tenant() -> String {
 }
 
 /// Who obeys, and whom: whoever has the right, or shows the password.
-fn obedient<'a>(api: &'a Api, headers: &HeaderMap, right: Right) -> Result<(&'a Arc<dyn Obey>, Who), Error> {
+fn obedient<'a>(api: &'a Api, asker: &Asker, right: Right) -> Result<(&'a Arc<dyn Obey>, Who), Error> {
     let Some((password, obey)) = &api.orders else {
         return Err(Error::NotFound("this instance does not take events: its role is another"));
     };
-    Ok((obey, api.doer(headers, Some(password), right)?))
+    Ok((obey, api.doer(asker, Some(password), right)?))
 }
 
 /// Nobody mutes for another organisation than theirs, nor what is about themselves.
@@ -107,10 +107,10 @@ fn within(who: &Who, order: &MuteOrder) -> Result<(), Error> {
 
 pub(super) async fn mute(
     State(api): State<Api>,
-    headers: HeaderMap,
+    asker: Asker,
     order: Result<Json<MuteOrder>, JsonRejection>,
 ) -> Result<Json<MuteOrder>, Error> {
-    let (obey, who) = obedient(&api, &headers, Right::Mute)?;
+    let (obey, who) = obedient(&api, &asker, Right::Mute)?;
     let Json(mut order) = order.map_err(|e| Error::bad("bad_body", e.body_text()))?;
     within(&who, &order)?;
     if who.name.is_some() {
@@ -123,10 +123,10 @@ pub(super) async fn mute(
 
 pub(super) async fn reset(
     State(api): State<Api>,
-    headers: HeaderMap,
+    asker: Asker,
     order: Result<Json<ResetOrder>, JsonRejection>,
 ) -> Result<Json<ResetOrder>, Error> {
-    let (obey, who) = obedient(&api, &headers, Right::Operate)?;
+    let (obey, who) = obedient(&api, &asker, Right::Operate)?;
     let Json(mut order) = order.map_err(|e| Error::bad("bad_body", e.body_text()))?;
     if who.user.as_ref() == Some(&order.manager) {
         return Err(Error::Forbidden { code: "own", message: "nobody resets their own: ask a colleague".to_owned() });
@@ -145,8 +145,8 @@ pub(super) async fn reset(
     Ok(Json(order))
 }
 
-pub(super) async fn reload(State(api): State<Api>, headers: HeaderMap) -> Result<Json<Reloaded>, Error> {
-    let (obey, _) = obedient(&api, &headers, Right::Operate)?;
+pub(super) async fn reload(State(api): State<Api>, asker: Asker) -> Result<Json<Reloaded>, Error> {
+    let (obey, _) = obedient(&api, &asker, Right::Operate)?;
     Ok(Json(obey.reload().await?))
 }
 

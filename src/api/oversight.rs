@@ -3,12 +3,11 @@
 use axum::{
     Json,
     extract::{Query, State, rejection::QueryRejection},
-    http::HeaderMap,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Api, alerts::params, error::Error};
+use super::{Api, alerts::params, asker::Asker, error::Error};
 use crate::engine::control;
 
 #[derive(Debug, Deserialize)]
@@ -19,22 +18,22 @@ pub(super) struct TenantParams {
 
 type Asked = Result<Query<TenantParams>, QueryRejection>;
 
-pub(super) async fn controls(State(api): State<Api>, headers: HeaderMap) -> Result<Json<Value>, Error> {
-    api.reader(&headers)?;
+pub(super) async fn controls(State(api): State<Api>, asker: Asker) -> Result<Json<Value>, Error> {
+    api.reader(&asker)?;
     Ok(Json(json!({ "controls": control::ALL })))
 }
 
-pub(super) async fn mutes(State(api): State<Api>, headers: HeaderMap, query: Asked) -> Result<Json<Value>, Error> {
+pub(super) async fn mutes(State(api): State<Api>, asker: Asker, query: Asked) -> Result<Json<Value>, Error> {
     let tenant = params(query)?.tenant;
-    Ok(Json(json!({ "mutes": api.reader(&headers)?.mutes(tenant).await? })))
+    Ok(Json(json!({ "mutes": api.reader(&asker)?.mutes(tenant).await? })))
 }
 
-pub(super) async fn policy(State(api): State<Api>, headers: HeaderMap, query: Asked) -> Result<Json<Value>, Error> {
+pub(super) async fn policy(State(api): State<Api>, asker: Asker, query: Asked) -> Result<Json<Value>, Error> {
     let tenant = params(query)?.tenant;
-    Ok(Json(json!({ "policies": api.reader(&headers)?.policies(tenant).await? })))
+    Ok(Json(json!({ "policies": api.reader(&asker)?.policies(tenant).await? })))
 }
 
-pub(super) async fn coverage(State(api): State<Api>, headers: HeaderMap, query: Asked) -> Result<Json<Value>, Error> {
+pub(super) async fn coverage(State(api): State<Api>, asker: Asker, query: Asked) -> Result<Json<Value>, Error> {
     let tenant = params(query)?.tenant;
-    Ok(Json(json!({ "tenants": api.reader(&headers)?.coverage(tenant).await? })))
+    Ok(Json(json!({ "tenants": api.reader(&asker)?.coverage(tenant).await? })))
 }

@@ -1,6 +1,6 @@
 //! The listener: connections in, an orderly end.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
 use hyper_util::{
@@ -15,6 +15,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use super::Peer;
 use crate::ops::tls;
 
 /// Connections served at the same time; more wait in the kernel's queue.
@@ -37,10 +38,10 @@ pub async fn serve(listener: TcpListener, tls: Option<tls::Server>, router: Rout
             () = shutdown.cancelled() => break,
             place = Arc::clone(&places).acquire_owned() => place.expect("never closed"),
         };
-        let stream = tokio::select! {
+        let (stream, peer) = tokio::select! {
             () = shutdown.cancelled() => break,
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
+                Ok(accepted) => accepted,
                 Err(e) if is_of_one_connection(&e) => continue,
                 Err(e) => {
                     // Out of descriptors, most likely: they come back when connections end.
@@ -54,11 +55,11 @@ pub async fn serve(listener: TcpListener, tls: Option<tls::Server>, router: Rout
         let (router, shutdown, tls) = (router.clone(), shutdown.clone(), tls.as_ref().map(tls::Server::current));
         tracker.spawn(async move {
             let _place = place;
-            let Some(tls) = tls else { return answer(stream, router, shutdown).await };
+            let Some(tls) = tls else { return answer(stream, peer, router, shutdown).await };
             let agreed = tokio::time::timeout(HANDSHAKE, TlsAcceptor::from(tls).accept(stream));
             tokio::select! {
                 // A scanner, a client without a certificate, one that never says anything: theirs to notice.
-                agreed = agreed => if let Ok(Ok(stream)) = agreed { answer(stream, router, shutdown).await },
+                agreed = agreed => if let Ok(Ok(stream)) = agreed { answer(stream, peer, router, shutdown).await },
                 () = shutdown.cancelled() => {}
             }
         });
@@ -69,11 +70,16 @@ pub async fn serve(listener: TcpListener, tls: Option<tls::Server>, router: Rout
 }
 
 /// Answers the requests of a connection.
-async fn answer(stream: impl AsyncRead + AsyncWrite + Unpin, router: Router, shutdown: CancellationToken) {
+async fn answer(stream: impl AsyncRead + AsyncWrite + Unpin, peer: SocketAddr, router: Router, shutdown: CancellationToken) {
+    let router = TowerToHyperService::new(router);
+    let router = hyper::service::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
+        request.extensions_mut().insert(Peer(peer));
+        hyper::service::Service::call(&router, request)
+    });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .serve_connection(TokioIo::new(stream), router);
     let mut connection = std::pin::pin!(connection);
     // What goes wrong on a connection is the client's to notice.
     tokio::select! {

@@ -3,12 +3,12 @@
 use axum::{
     Json,
     extract::State,
-    http::{HeaderMap, StatusCode, header},
+    http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
 
-use super::{Api, error::Error};
+use super::{Api, asker::Asker, error::Error};
 use crate::{event::Timestamp, ops::metrics};
 
 /// What the service does now. The pipeline keeps it up to date; pages and probes read it.
@@ -89,8 +89,8 @@ pub(super) async fn metrics(State(api): State<Api>) -> Response {
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], api.metrics.text()).into_response()
 }
 
-pub(super) async fn status(State(api): State<Api>, headers: HeaderMap) -> Result<Json<serde_json::Value>, Error> {
-    let who = api.who(&headers)?;
+pub(super) async fn status(State(api): State<Api>, asker: Asker) -> Result<Json<serde_json::Value>, Error> {
+    let who = api.who(&asker)?;
     let mut status = serde_json::to_value(who.sees(&api.status.borrow())).unwrap_or_default();
     status["version"] = env!("CARGO_PKG_VERSION").into();
     Ok(Json(status))

@@ -39,6 +39,10 @@ impl Stored {
     pub const fn new(client: clickhouse::Client) -> Self {
         Self(client)
     }
+
+    pub(super) const fn client(&self) -> &clickhouse::Client {
+        &self.0
+    }
 }
 
 #[derive(Row, Deserialize)]

@@ -8,7 +8,10 @@ use std::{
     time::Duration,
 };
 
-use axum::{body::Body, http::StatusCode};
+use axum::{
+    body::Body,
+    http::{HeaderMap, StatusCode},
+};
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
 use futures_util::future::{BoxFuture, FutureExt};
@@ -350,6 +353,11 @@ impl Witness for Diary {
     }
 }
 
+/// The key of forms in tests.
+pub(crate) fn forms() -> Keys {
+    Keys::of(&store::Alias::new([7; 32]))
+}
+
 pub(crate) struct Bench {
     fake: Arc<Fake>,
     shelf: Arc<Shelf>,
@@ -376,10 +384,21 @@ pub(crate) fn idle(limits: Limits) -> Parts {
         metrics: Metrics::new(&Registry::new(), &Labels { controls: &[], severities: &[], reasons: &[] }),
         access: Access { loopback: true, ..Access::default() },
         limits,
+        forms: forms(),
+        login: None,
     }
 }
 
 fn bench(access: Access, fake: Fake, limits: Limits) -> Bench {
+    with_login(access, fake, limits, |_| None)
+}
+
+/// Where people log in.
+pub(crate) fn with_door(access: Access, login: impl FnOnce(Metrics) -> Option<Arc<Login>>) -> Bench {
+    with_login(access, Fake::default(), limits(), login)
+}
+
+fn with_login(access: Access, fake: Fake, limits: Limits, login: impl FnOnce(Metrics) -> Option<Arc<Login>>) -> Bench {
     let labels = Labels { controls: &["bulk_export"], severities: &["high"], reasons: &[] };
     let metrics = Metrics::new(&Registry::new(), &labels);
     let (fake, shelf, diary) = (Arc::new(fake), Arc::new(Shelf::default()), Arc::new(Diary::default()));
@@ -396,6 +415,8 @@ fn bench(access: Access, fake: Fake, limits: Limits) -> Bench {
         metrics: metrics.clone(),
         access,
         limits,
+        forms: forms(),
+        login: login(metrics.clone()),
     });
     Bench { fake, shelf, diary, status, metrics, router }
 }
@@ -444,6 +465,10 @@ impl Answer {
 }
 
 impl Bench {
+    pub(crate) fn counted(&self, line: &str) -> bool {
+        self.metrics.text().lines().any(|l| l == line)
+    }
+
     pub(crate) fn teach(&self) {
         self.shelf.learned.store(true, Ordering::Relaxed);
     }
@@ -454,7 +479,11 @@ impl Bench {
             request = request.header("host", "127.0.0.1:8687");
         }
         for (name, value) in headers.iter().filter(|(_, value)| !value.is_empty()) {
-            request = request.header(*name, *value);
+            // No header: the other end of the connection.
+            request = match *name {
+                "peer" => request.extension(Peer(std::net::SocketAddr::new(value.parse().unwrap(), 1))),
+                name => request.header(name, *value),
+            };
         }
         let response = self.router.clone().oneshot(request.body(body.into()).unwrap()).await.unwrap();
         let (parts, mut body) = response.into_parts();
@@ -892,6 +921,9 @@ const TABLE: &[(&str, &str, &str, [u16; 8])] = &[
     ("GET", "/v1/coverage", "", [401, 403, 403, 200, 200, 200, 200, 200]),
     // Who may listen is who may list; that it goes on is tried by itself.
     ("GET", "/v1/alerts/stream", "", [401, 200, 200, 200, 200, 200, 200, 200]),
+    // No role comes with it; whoever shows the store's password hears that nobody logs in here.
+    ("POST", "/v1/access/invites", r#"{"name":"vera","by":"me"}"#, [401, 403, 403, 403, 403, 403, 403, 403]),
+    ("POST", "/v1/access/revocations", r#"{"name":"vera","by":"me"}"#, [401, 403, 403, 403, 403, 403, 403, 403]),
     ("GET", "/v1/status", "", [401, 200, 200, 200, 200, 200, 200, 200]),
     ("POST", "/v1/dead-letters/retry", r#"{"ids":[]}"#, [401, 403, 403, 403, 200, 403, 403, 403]),
     ("POST", "/v1/mutes", MUTE, [401, 403, 403, 200, 200, 403, 200, 403]),
@@ -901,6 +933,10 @@ const TABLE: &[(&str, &str, &str, [u16; 8])] = &[
     ("GET", "/", "", [401, 200, 200, 200, 200, 200, 200, 200]),
     ("GET", "/alerts/{id}", "", [401, 200, 404, 200, 200, 200, 404, 404]),
     ("POST", "/alerts/{id}", "do=close%2Funknown&revision=1", [401, 303, 404, 303, 303, 403, 404, 404]),
+    ("GET", "/login", "", [404; 8]),
+    ("POST", "/logout", "", [404; 8]),
+    ("GET", "/enrol", "", [404; 8]),
+    ("GET", "/password", "", [404; 8]),
     // Pushing has tokens of its own; the rest tells nothing about anybody.
     ("POST", "/v1/events", "{}", [200; 8]),
     ("GET", "/healthz", "", [200; 8]),
@@ -927,7 +963,8 @@ async fn every_route_knows_every_role() {
         let kind = if form { "application/x-www-form-urlencoded" } else { "application/json" };
         for (who, status) in ["", "vera", "other", "ana", "ada", "otto", "anna", "far"].into_iter().zip(expected) {
             let token = if who.is_empty() { String::new() } else { bearer(who) };
-            let answer = bench.ask(method, &path, &[("content-type", kind), ("authorization", &token)], (*body).to_owned()).await;
+            let body = if form { format!("{body}&form={}", forms().form(&format!("name {who}"))) } else { (*body).to_owned() };
+            let answer = bench.ask(method, &path, &[("content-type", kind), ("authorization", &token)], body).await;
             assert_eq!(answer.status.as_u16(), *status, "{method} {route} by {who:?}: {}", answer.text());
         }
     }
@@ -1241,6 +1278,8 @@ async fn answers_are_as_described() {
     check("GET", "/v1/alerts/stream?after=1.a", "/v1/alerts/stream", "").await;
     check("GET", "/v1/status", "/v1/status", "").await;
     check("POST", "/v1/dead-letters/retry", "/v1/dead-letters/retry", "{}").await;
+    check("POST", "/v1/access/invites", "/v1/access/invites", "{}").await;
+    check("POST", "/v1/access/revocations", "/v1/access/revocations", "{}").await;
 }
 
 /// A listener with the router behind it.
@@ -1292,4 +1331,57 @@ async fn a_body_that_does_not_come_is_given_up() {
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
     shutdown.cancel();
     server.await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_that_does_not_come_or_end_is_given_up() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let (address, shutdown, server) = listen(limits()).await;
+    for slow in ["", "GET / HTTP/1.1\r\nhost: local"] {
+        let mut client = tokio::net::TcpStream::connect(address).await.unwrap();
+        client.write_all(slow.as_bytes()).await.unwrap();
+        // Its time, not ours: it goes as fast as nobody does anything.
+        let ended = tokio::time::timeout(3 * DEADLINE, client.read_to_end(&mut Vec::new())).await;
+        assert!(ended.is_ok(), "{slow:?} is waited for without end");
+    }
+    shutdown.cancel();
+    server.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_flood_of_headers_is_refused() {
+    let (address, shutdown, server) = listen(limits()).await;
+    let many = "x: y\r\n".repeat(200);
+    let long = format!("x: {}\r\n", "y".repeat(1 << 20));
+    for flood in [many, long] {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let mut client = tokio::net::TcpStream::connect(address).await.unwrap();
+        // Whoever is refused early may not get to send the rest.
+        client.write_all(format!("GET /healthz HTTP/1.1\r\nhost: localhost\r\n{flood}\r\n").as_bytes()).await.ok();
+        let mut answer = [0; 12];
+        let read = tokio::time::timeout(DEADLINE, client.read_exact(&mut answer)).await.expect("in time");
+        assert!(read.is_err() || answer == *b"HTTP/1.1 431", "{:?}", String::from_utf8_lossy(&answer));
+    }
+    let answer = talk(address, "GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "others are served");
+    shutdown.cancel();
+    server.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn paths_lead_nowhere_else() {
+    let bench = loopback();
+    for path in [
+        "/assets/../Cargo.toml",
+        "/assets/..%2fCargo.toml",
+        "/assets/%2e%2e/%2e%2e/etc/passwd",
+        "/assets/filin.css/../../x",
+        "/assets//etc/passwd",
+        "//etc/passwd",
+        "/alerts/..%2f..%2fassets%2ffilin.css",
+        "/v1/alerts/..%2f..%2fmetrics",
+        "/assets/filin.css%00.svg",
+    ] {
+        assert_eq!(bench.get(path, &[]).await.status, 404, "{path}");
+    }
 }

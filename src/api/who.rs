@@ -1,6 +1,6 @@
 //! Who asks, and what they may.
 
-use crate::ops::config::{Account, Duty};
+use crate::ops::config::{Account, Duty, Secret};
 
 use super::{Error, Status};
 
@@ -15,12 +15,14 @@ pub(crate) enum Right {
     Operate,
     /// To read what holds for a whole organisation: its mutes, its policy, what is blind.
     Oversee,
+    /// To make links by which people set passwords: no role comes with it, or an admin could come in as somebody else.
+    Vouch,
 }
 
 /// Whether a role comes with a right.
 const fn comes_with(role: Duty, right: Right) -> bool {
     match role {
-        Duty::Admin => true,
+        Duty::Admin => !matches!(right, Right::Vouch),
         Duty::Analyst => matches!(right, Right::Answer | Right::Mute | Right::Oversee),
         Duty::Supervisor => matches!(right, Right::Answer),
         Duty::Auditor => matches!(right, Right::Oversee),
@@ -30,8 +32,12 @@ const fn comes_with(role: Duty, right: Right) -> bool {
 /// By what somebody was let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum By {
-    /// An entry of `[[access]]`.
+    /// An entry of `[[access]]`, by its token.
     Account,
+    /// The same, by password and second factor.
+    LogIn,
+    /// The same, by what the proxy says.
+    Proxy,
     /// `http.reader_token`, which any number of people may have.
     ReaderToken,
     /// The password of the store's account that writes.
@@ -52,24 +58,63 @@ pub(crate) struct Who {
     pub(super) tenant: Option<String>,
     /// Their id among the users.
     pub(super) user: Option<String>,
+    /// Their log-in: the hash of its id.
+    session: Option<String>,
+    /// What a form carries that was made for them.
+    pub(crate) form: String,
 }
 
 impl Who {
     pub(super) fn account(account: &Account) -> Self {
         let Account { name, role, tenant, user, .. } = account.clone();
-        Self { by: By::Account, name: Some(name), role, tenant, user }
+        Self { by: By::Account, name: Some(name), role, tenant, user, session: None, form: String::new() }
+    }
+
+    pub(super) fn proxied(account: &Account) -> Self {
+        Self { by: By::Proxy, ..Self::account(account) }
+    }
+
+    pub(super) fn logged_in(account: &Account, session: &str) -> Self {
+        Self { by: By::LogIn, session: Some(session.to_owned()), ..Self::account(account) }
+    }
+
+    const fn nameless(by: By, role: Duty) -> Self {
+        Self { by, name: None, role, tenant: None, user: None, session: None, form: String::new() }
     }
 
     pub(super) const fn reader_token() -> Self {
-        Self { by: By::ReaderToken, name: None, role: Duty::Analyst, tenant: None, user: None }
+        Self::nameless(By::ReaderToken, Duty::Analyst)
     }
 
     pub(super) const fn store() -> Self {
-        Self { by: By::Store, name: None, role: Duty::Admin, tenant: None, user: None }
+        Self::nameless(By::Store, Duty::Admin)
     }
 
     pub(super) const fn nobody_in_particular() -> Self {
-        Self { by: By::Nothing, name: None, role: Duty::Admin, tenant: None, user: None }
+        Self::nameless(By::Nothing, Duty::Admin)
+    }
+
+    /// For whom a form is made: it is of one log-in, or else of one person.
+    pub(super) fn of_form(&self) -> String {
+        match (&self.session, &self.name) {
+            (Some(session), _) => format!("log-in {session}"),
+            (None, Some(name)) => format!("name {name}"),
+            (None, None) => format!("nameless {:?}", self.by),
+        }
+    }
+
+    /// Whether a form was made for them; one that was not is another site's, or of a log-in that has ended.
+    pub(crate) fn made(&self, form: &str) -> Result<(), Error> {
+        if !self.form.is_empty() && Secret::new(self.form.as_str()).is(form.as_bytes()) {
+            return Ok(());
+        }
+        let message = "this form was made for another log-in: open the page again and answer there".to_owned();
+        Err(Error::Forbidden { code: "foreign_form", message })
+    }
+
+    /// Whether they can log out.
+    pub(crate) const fn is_logged_in(&self) -> bool {
+        self.session.is_some()
     }
 
     /// Whether they may do more than read.
@@ -82,7 +127,7 @@ impl Who {
         let refuse = |message: String| Err(Error::Forbidden { code: "role", message });
         match right {
             // Reaching the listener is not enough: that never was more than reading and answering.
-            Right::Mute | Right::Operate if self.by == By::Nothing => Err(Error::Unauthorized),
+            Right::Mute | Right::Operate | Right::Vouch if self.by == By::Nothing => Err(Error::Unauthorized),
             _ if !self.may(right) => refuse(format!("the role {} does not come with this", self.role.as_str())),
             Right::Operate if self.tenant.is_some() => refuse("this concerns all organisations: your token is one's".to_owned()),
             _ => Ok(()),
@@ -105,7 +150,7 @@ impl Who {
     /// As whom what they read is written down; none: nobody knows who it is.
     pub(super) fn watched(&self) -> Option<&str> {
         match self.by {
-            By::Account => self.name.as_deref(),
+            By::Account | By::LogIn | By::Proxy => self.name.as_deref(),
             By::ReaderToken => Some("http.reader_token"),
             By::Store | By::Nothing => None,
         }

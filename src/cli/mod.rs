@@ -1,5 +1,6 @@
 //! The command line: a file per subcommand, each with its `Args` and a `run`.
 
+mod access;
 mod adapters;
 mod ask;
 mod audit;
@@ -113,6 +114,8 @@ enum Command {
     Log(log::Args),
     /// Make a token for somebody who may read alerts
     Token(token::Args),
+    /// Give people their log-in to the console by a link, take it away, say who has one
+    Access(access::Args),
     /// Say how people are reached: a configuration of Alertmanager with routes and templates
     Notify(notify::Args),
     /// Check the configuration and reference data and print what would run
@@ -167,6 +170,7 @@ pub fn main() -> ExitCode {
         Command::State(args) => state::run(args),
         Command::Log(args) => log::run(args),
         Command::Token(args) => token::run(args),
+        Command::Access(args) => access::run(args),
         Command::Notify(args) => notify::run(args),
         Command::Check(args) => check::run(args),
         Command::Migrate(args) => migrate::run(args),

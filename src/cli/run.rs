@@ -1,9 +1,10 @@
 //! `filin run`: the service.
 
-use std::{path::PathBuf, process::ExitCode, sync::Arc};
+use std::{io::Write as _, path::PathBuf, process::ExitCode, sync::Arc};
 
 use super::{Usage, known};
 use crate::{
+    api::Invite,
     ops::{
         config::{self, Flags},
         logging, shutdown,
@@ -63,6 +64,13 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         let ready = |r: &service::Ready| {
             let encrypted = r.encrypted.map(|address| format!(" encrypted https://{address}")).unwrap_or_default();
             println!("ready: console http://{0} clickhouse {1} metrics http://{0}/metrics{encrypted}", r.console, r.clickhouse);
+            if let Some(Invite { name, url, expires }) = &r.invite {
+                // Whoever reads no further than the line above need not hear it.
+                drop(writeln!(
+                    std::io::stdout(),
+                    "log-in: nobody can log in yet; by this link {name} sets password and second factor, once, until {expires}: {url}"
+                ));
+            }
         };
         anyhow::Ok(service::run(config, metrics, stop, reread, ready).await)
     })?;

@@ -2,6 +2,8 @@
 //! JavaScript; managers are shown by pseudonym.
 
 pub mod digest;
+mod door;
+mod enrol;
 pub mod incident;
 mod one;
 mod page;
@@ -11,14 +13,14 @@ mod tests;
 
 use axum::{
     extract::{DefaultBodyLimit, Query, State, rejection::QueryRejection},
-    http::{HeaderMap, header},
+    http::{HeaderMap, Uri, header},
     response::{Html, IntoResponse, Response},
-    routing::{MethodRouter, get},
+    routing::{MethodRouter, get, post},
 };
 use serde::Deserialize;
 
 use crate::{
-    api::{Api, Error, Right, at_least},
+    api::{Api, Asker, Error, at_least},
     engine::Severity,
     ops::clock,
     store::{
@@ -27,9 +29,13 @@ use crate::{
     },
 };
 
-pub(crate) fn routes() -> [(&'static str, MethodRouter<Api>); 5] {
+pub(crate) fn routes() -> [(&'static str, MethodRouter<Api>); 9] {
     [
         ("/", get(landing)),
+        ("/login", get(door::show).post(door::enter).layer(DefaultBodyLimit::max(1 << 14))),
+        ("/logout", post(door::leave).layer(DefaultBodyLimit::max(1 << 14))),
+        ("/password", get(enrol::show_change).post(enrol::change).layer(DefaultBodyLimit::max(1 << 14))),
+        ("/enrol", get(enrol::show).post(enrol::take).layer(DefaultBodyLimit::max(1 << 14))),
         ("/alerts/{id}", get(one::show).post(one::act).layer(DefaultBodyLimit::max(1 << 16))),
         ("/assets/filin.css", get(async || asset("text/css; charset=utf-8", include_str!("assets/filin.css")))),
         ("/assets/filin.js", get(async || asset("text/javascript; charset=utf-8", include_str!("assets/filin.js")))),
@@ -63,11 +69,14 @@ fn language(headers: &HeaderMap, chosen: Option<words::Lang>) -> words::Lang {
     chosen.unwrap_or_else(|| words::Lang::from_header(accepted))
 }
 
-async fn landing(State(api): State<Api>, headers: HeaderMap, asked: Result<Query<Asked>, QueryRejection>) -> Result<Response, Error> {
+async fn landing(State(api): State<Api>, asker: Asker, uri: Uri, asked: Result<Query<Asked>, QueryRejection>) -> Result<Response, Error> {
     // A link that somebody shortened or typed shows the page, not an error.
     let asked = asked.map(|Query(asked)| asked).unwrap_or_default();
-    let lang = language(&headers, asked.lang);
-    let reader = api.reader(&headers)?;
+    let lang = language(&asker.headers, asked.lang);
+    let reader = match door::let_in(&api, &asker, lang, &uri) {
+        Ok(reader) => reader,
+        Err(led) => return *led,
+    };
     let filter = Filter {
         tenant: asked.tenant.clone().filter(|t| !t.is_empty()),
         manager: asked.manager.clone().filter(|m| !m.is_empty()),
@@ -81,9 +90,8 @@ async fn landing(State(api): State<Api>, headers: HeaderMap, asked: Result<Query
     let status = reader.who.sees(&api.status.borrow());
     // Before the store is up the page says what is missing instead of asking it.
     let stored = if status.ready() { tokio::try_join!(reader.alerts(filter), reader.counts()).ok() } else { None };
-    let host = headers.get(header::HOST).and_then(|value| value.to_str().ok()).unwrap_or("127.0.0.1:8687").to_owned();
-    let answers = reader.who.may(Right::Answer);
-    let page = page::Page { lang, answers, asked, now: clock::now(), status, host, stored };
+    let host = asker.headers.get(header::HOST).and_then(|value| value.to_str().ok()).unwrap_or("127.0.0.1:8687").to_owned();
+    let page = page::Page { lang, who: reader.who, asked, now: clock::now(), status, host, stored };
     let language = (header::CONTENT_LANGUAGE, lang.tag());
     Ok(([language, (header::VARY, "accept-language")], Html(page.html().into_string())).into_response())
 }

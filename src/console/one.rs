@@ -4,19 +4,20 @@
 use axum::{
     body::Bytes,
     extract::{Path, Query, State, rejection::QueryRejection},
-    http::{HeaderMap, StatusCode, header},
+    http::{StatusCode, Uri, header},
     response::{Html, IntoResponse, Response},
 };
 use maud::{DOCTYPE, Markup, html};
 use serde::Deserialize;
 
 use super::{
+    door::{fields, leave_button, let_in},
     language,
     page::{amounts, brand, chip, head, languages, marks, story},
     words::{Lang, minute},
 };
 use crate::{
-    api::{ActionOrder, Alert, Api, Error, Right, Story, Who, perform},
+    api::{ActionOrder, Alert, Api, Asker, Error, Right, Story, Who, perform},
     engine::{AlertVersion, Contribution, VerdictKind, control, explain::Detector},
     event::Timestamp,
     store::actions::{self, ActionKind, ActionRow, Standing},
@@ -31,26 +32,29 @@ pub(super) struct Asked {
 
 pub(super) async fn show(
     State(api): State<Api>,
-    headers: HeaderMap,
+    asker: Asker,
+    uri: Uri,
     Path(id): Path<String>,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Response, Error> {
     let asked = asked.map(|Query(asked)| asked).unwrap_or_default();
-    let lang = language(&headers, asked.lang);
-    let reader = api.reader(&headers)?;
+    let lang = language(&asker.headers, asked.lang);
+    let reader = match let_in(&api, &asker, lang, &uri) {
+        Ok(reader) => reader,
+        Err(led) => return *led,
+    };
     let Story { versions, actions } = reader.story(id).await?;
     let alert = versions.last().ok_or(Error::NotFound("there is no such alert"))?;
     let language = (header::CONTENT_LANGUAGE, lang.tag());
     Ok(([language, (header::VARY, "accept-language")], Html(page(lang, &reader.who, alert, &actions).into_string())).into_response())
 }
 
-pub(super) async fn act(State(api): State<Api>, headers: HeaderMap, Path(id): Path<String>, body: Bytes) -> Result<Response, Error> {
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
-    if !kind.starts_with("application/x-www-form-urlencoded") {
-        return Err(Error::Unsupported("a form is read here: programs post JSON to /v1/alerts/{id}/actions".to_owned()));
-    }
+pub(super) async fn act(State(api): State<Api>, asker: Asker, Path(id): Path<String>, body: Bytes) -> Result<Response, Error> {
+    let field = fields(&asker, &body)?;
     let (order, lang) = order(&body).map_err(|message| Error::BadRequest { code: "bad_action", message })?;
-    perform(&api, &headers, id.clone(), order).await?;
+    asker.is_of_our_page()?;
+    api.who(&asker)?.made(&field("form"))?;
+    perform(&api, &asker, id.clone(), order).await?;
     // Letters, digits and dashes only, or there would be no such alert.
     let place = format!("/alerts/{id}{}", lang.map_or(String::new(), |lang| format!("?lang={}", lang.tag())));
     Ok((StatusCode::SEE_OTHER, [(header::LOCATION, place)]).into_response())
@@ -95,7 +99,10 @@ fn page(lang: Lang, who: &Who, alert: &Alert, done: &[ActionRow]) -> Markup {
                 header.top {
                     (brand(&home))
                     p.lead { a href=(home) { (t("All alerts", "Все оповещения")) } }
-                    div.controls { (languages(lang, |other| format!("/alerts/{}?lang={}", a.alert_id, other.tag()))) }
+                    div.controls {
+                        (languages(lang, |other| format!("/alerts/{}?lang={}", a.alert_id, other.tag())))
+                        (leave_button(lang, who))
+                    }
                 }
                 main {
                     article.alert data-severity=(a.severity.as_str()) {
@@ -211,6 +218,7 @@ fn form(lang: Lang, who: &Who, alert: &Alert) -> Markup {
         section aria-labelledby="answer" {
             h2 #answer { (t("Your answer", "Ваш ответ")) }
             form.answer method="post" action={ "/alerts/" (alert.version.alert_id) } {
+                input type="hidden" name="form" value=(who.form);
                 input type="hidden" name="revision" value=(alert.standing.revision);
                 input type="hidden" name="lang" value=(lang.tag());
                 @match &who.name {

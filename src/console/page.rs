@@ -9,7 +9,7 @@ use super::{
     words::{Lang, minute},
 };
 use crate::{
-    api::{self, Alert, Counts, Status},
+    api::{self, Alert, Counts, Right, Status, Who},
     engine::{AlertVersion, Severity, SubjectKind},
     event::Timestamp,
     store::{actions, query::Sort},
@@ -94,8 +94,8 @@ pub(super) fn marks(lang: Lang, a: &AlertVersion) -> Markup {
 /// All that the page shows.
 pub(super) struct Page {
     pub(super) lang: Lang,
-    /// Whoever asks may answer alerts.
-    pub(super) answers: bool,
+    /// Who asks.
+    pub(super) who: Who,
     pub(super) asked: Asked,
     pub(super) now: Timestamp,
     pub(super) status: Status,
@@ -141,6 +141,7 @@ impl Page {
                     label #refresh hidden { input #pause type="checkbox"; " " (t("pause updates", "не обновлять")) }
                     // The language stays in links only where it was chosen.
                     (languages(self.lang, |lang| self.address(|a| a.lang = (a.lang.is_some() || lang != self.lang).then_some(lang))))
+                    (super::door::leave_button(self.lang, &self.who))
                 }
             }
         }
@@ -295,7 +296,7 @@ impl Page {
                     (amounts(self.lang, a))
                     @for control in &a.controls { " " code { (control) } }
                     (marks(self.lang, a))
-                    " " a href={ "/alerts/" (a.alert_id) "?lang=" (self.lang.tag()) } { (if self.answers { t("answer", "ответить") } else { t("history", "история") }) }
+                    " " a href={ "/alerts/" (a.alert_id) "?lang=" (self.lang.tag()) } { (if self.who.may(Right::Answer) { t("answer", "ответить") } else { t("history", "история") }) }
                     " " a href={ "/v1/alerts/" (a.alert_id) } { (t("all versions", "все версии")) " " span.hidden { (a.alert_id) } }
                 }
             }

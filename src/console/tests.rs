@@ -1,4 +1,10 @@
-use crate::api::tests::{Bench, loopback};
+use std::collections::BTreeMap;
+
+use super::digest::{Frame, page as page_of};
+use crate::{
+    api::tests::{Bench, forms, loopback},
+    store::digest::{Amounts, Digest, Person, Stranger},
+};
 
 /// The page as a browser asks for it.
 async fn page(bench: &Bench, path: &str, language: &str) -> String {
@@ -96,12 +102,36 @@ async fn an_alert_is_answered_by_plain_buttons() {
 
     let form = ("content-type", "application/x-www-form-urlencoded");
     let ours = ("sec-fetch-site", "same-origin");
-    let good = "do=close%2Fbenign_expected&revision=1&text=a+campaign&lang=ru";
-    let done = bench.ask("POST", path, &[form, ours], good).await;
+    let mark = forms().form("nameless Nothing");
+    assert!(html.contains(&format!("name=\"form\" value=\"{mark}\"")));
+    let good = format!("do=close%2Fbenign_expected&revision=1&text=a+campaign&lang=ru&form={mark}");
+    let done = bench.ask("POST", path, &[form, ours], good.clone()).await;
     assert_eq!((done.status.as_u16(), done.headers["location"].to_str().ok()), (303, Some(&*format!("{path}?lang=ru"))));
-    assert_eq!(bench.ask("POST", path, &[form, ours], "do=reopen&revision=0").await.status, 409, "somebody was faster");
-    assert_eq!(bench.ask("POST", path, &[form, ("sec-fetch-site", "same-site")], good).await.status, 403);
-    assert_eq!(bench.ask("POST", path, &[form, ("origin", "https://evil.example")], good).await.status, 403);
+    assert_eq!(
+        bench.ask("POST", path, &[form, ours], format!("do=reopen&revision=0&form={mark}")).await.status,
+        409,
+        "somebody was faster"
+    );
+    assert_eq!(bench.ask("POST", path, &[form, ("sec-fetch-site", "same-site")], good.clone()).await.status, 403);
+    assert_eq!(bench.ask("POST", path, &[form, ("origin", "https://evil.example")], good.clone()).await.status, 403);
     assert_eq!(bench.ask("POST", path, &[form, ours], "do=burn").await.status, 400);
-    assert_eq!(bench.ask("POST", path, &[("content-type", "application/json"), ours], good).await.status, 415);
+    for foreign in ["", "&form=", "&form=00", &format!("&form={}", forms().form("name vera"))] {
+        let answer = bench.ask("POST", path, &[form, ours], format!("do=close%2Funknown&revision=1{foreign}")).await;
+        assert!(answer.status == 403 && answer.text().contains("foreign_form"), "{foreign}: a form without its mark");
+    }
+    assert_eq!(bench.ask("POST", path, &[("content-type", "application/json"), ours], good.clone()).await.status, 415);
+}
+
+#[test]
+fn names_in_a_digest_are_only_text() {
+    let hostile = "\"><script>alert(1)</script><img src=x onerror=alert(1)>";
+    let text = || hostile.to_owned();
+    let week = Amounts { manager: "u-1".to_owned(), manager_alias: text(), team: text(), role: text(), ..Amounts::default() };
+    let strangers = vec![Stranger { manager: "u-1".to_owned(), client: text(), times: 3, calls: 1, last: 0 }];
+    let person = Person { week: week.clone(), usual: None, strangers, alerts: Vec::new() };
+    let digest = Digest { tenant: text(), people: vec![person], silent: vec![week], ..Digest::default() };
+    for names in [BTreeMap::new(), BTreeMap::from([("u-1".to_owned(), text())])] {
+        let html = page_of(&Frame { russian: false, supervisor: Some(text()), names, console: text() }, &digest);
+        assert!(html.contains("&lt;script&gt;alert(1)") && !html.contains("<script") && !html.contains("<img"), "{html}");
+    }
 }

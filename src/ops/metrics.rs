@@ -91,6 +91,18 @@ words! {
     }
 }
 
+words! {
+    /// What became of a try to log in.
+    LoggedIn {
+        /// Somebody was let in.
+        Ok = "ok",
+        /// Name, password or code were wrong.
+        Refused = "refused",
+        /// It came too soon after others and was not looked at.
+        Throttled = "throttled",
+    }
+}
+
 /// The label of a word that was not announced.
 const OTHER: &str = "other";
 const STATUSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
@@ -133,6 +145,8 @@ pub struct Metrics {
     checkpoint_bytes: IntCounter,
     ready: IntGauge,
     unrecorded: IntCounter,
+    logged_in: IntCounterVec,
+    foreign_proxy: IntCounter,
     canary_hit: GaugeVec,
     canary_failed: IntGaugeVec,
     notified: IntCounterVec,
@@ -185,6 +199,12 @@ impl Metrics {
             checkpoint_bytes: counter(r, "filin_store_checkpoint_bytes_total", "Bytes of changed states written by checkpoints."),
             ready: gauge(r, "filin_api_ready", "1 when /readyz says ready."),
             unrecorded: counter(r, "filin_api_reads_unrecorded_total", "Reads of alerts that could not be written down as audit events."),
+            logged_in: counters(r, "filin_login_attempts_total", "Tries to log in to the console by what became of them.", &["outcome"]),
+            foreign_proxy: counter(
+                r,
+                "filin_api_foreign_proxy_total",
+                "Requests that said who they are from by the proxy's header and did not come through it.",
+            ),
             canary_hit: register(
                 r,
                 floats(CANARY_HIT, "When the last run began in which a control's canaries fired and its near-misses did not."),
@@ -233,6 +253,7 @@ impl Metrics {
 
     fn start_at_zero(&self, labels: &Labels<'_>) {
         Outcome::ALL.iter().for_each(|o| drop(self.events.with_label_values(&[o.as_str()])));
+        LoggedIn::ALL.iter().for_each(|o| drop(self.logged_in.with_label_values(&[o.as_str()])));
         Source::ALL.iter().for_each(|s| drop(self.source_lag.with_label_values(&[s.as_str()])));
         Reference::ALL.iter().for_each(|k| drop(self.reference_rows.with_label_values(&[k.as_str()])));
         self.reasons.iter().for_each(|r| drop(self.rejected.with_label_values(&[r.as_str()])));
@@ -330,6 +351,16 @@ impl Metrics {
     /// The free part of ClickHouse's fullest disk.
     pub fn disk_free(&self, ratio: f64) {
         self.store_free.set(ratio);
+    }
+
+    /// Somebody tried to log in.
+    pub fn logged_in(&self, outcome: LoggedIn) {
+        self.logged_in.with_label_values(&[outcome.as_str()]).inc();
+    }
+
+    /// Somebody said to be whom the proxy let in, and did not come through it.
+    pub fn foreign_proxy(&self) {
+        self.foreign_proxy.inc();
     }
 
     /// Rows that wait to be stored.

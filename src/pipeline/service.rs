@@ -19,7 +19,7 @@ use super::{
     witness::Watch,
 };
 use crate::{
-    api::{self, Access, Limits, SourceStatus, Status, Stored, TenantStatus},
+    api::{self, Access, Invite, Limits, Login, SourceStatus, Status, Stored, TenantStatus},
     directory::{Calendar, load},
     engine::{ControlPolicy, Policy, sigma},
     log::{self, Appender, Reader},
@@ -35,6 +35,7 @@ use crate::{
     store::{
         self, Alias,
         integrity::{self, Seal},
+        login::Keys,
         state,
     },
 };
@@ -88,6 +89,8 @@ pub struct Ready {
     pub encrypted: Option<SocketAddr>,
     /// ClickHouse, as people reach it.
     pub clickhouse: String,
+    /// By which the first one sets password and second factor, where people log in and nobody can yet.
+    pub invite: Option<Invite>,
 }
 
 /// The encrypted listener: what may be asked of it, its certificate, and where it is.
@@ -187,6 +190,9 @@ pub async fn run(
     let (watch_reads, write_reads) =
         Watch::start(ingestor.clone(), metrics.clone()).map_err(|e| Error::Failed(format!("random bytes: {e}")))?;
     let write_reads = tokio::spawn(write_reads);
+    let at = encrypted.as_ref().map_or_else(|| format!("http://{console}"), |e| format!("https://{}", e.address));
+    let login = has(Role::Web).then(|| login(&config, &opened, &alias, metrics.clone(), Arc::<Watch>::clone(&watch_reads), at));
+    let login = login.transpose()?.flatten();
     let parts = api::Parts {
         witness: Some(watch_reads),
         ingest: has(Role::Normalise).then(|| Arc::clone(&intake) as Arc<dyn api::Ingest>),
@@ -201,8 +207,10 @@ pub async fn run(
         metrics: metrics.clone(),
         access,
         limits: Limits::for_lines_of(config.pipeline.max_line_bytes),
+        forms: Keys::of(&alias),
+        login: login.clone(),
     };
-    let address = Ready { console, encrypted: encrypted.as_ref().map(|e| e.address), clickhouse: opened.address.clone() };
+    let mut address = Ready { console, encrypted: encrypted.as_ref().map(|e| e.address), clickhouse: opened.address.clone(), invite: None };
     let also = encrypted.map(|Encrypted { access, tls, listener, .. }| {
         let router = api::router(api::Parts { access, ..parts.clone() });
         api::serve(listener, Some(tls), router, serving.clone())
@@ -228,6 +236,9 @@ pub async fn run(
         }
         status.send_modify(|s| s.missing.clear());
         Readiness { missing: None }.emit(&metrics);
+        if let Some(login) = &login {
+            address.invite = login.first(clock::now()).await?;
+        }
         ready(&address);
         let mut tasks = sources;
         if let (true, Some(plan)) = (has(Role::Score), config.canary) {
@@ -317,6 +328,30 @@ pub async fn run(
             Err(Error::Failed(format!("stopping took longer than {} s; the next start goes on from the last checkpoint", GRACE.as_secs())))
         }
     }
+}
+
+/// How people log in; none: they do not.
+fn login(
+    config: &Config,
+    opened: &Opened,
+    alias: &Alias,
+    metrics: Metrics,
+    witness: Arc<dyn api::Witness>,
+    at: String,
+) -> Result<Option<Arc<Login>>, Error> {
+    let Some(rules) = config.http.login else { return Ok(None) };
+    let parts = api::login::Parts {
+        accounts: config.access.clone(),
+        rules,
+        book: Arc::new(Stored::new(opened.client.clone())),
+        keys: Keys::of(alias),
+        witness: Some(witness),
+        metrics,
+        place: config.http.public_url.clone().unwrap_or(at),
+        password: opened.password.clone(),
+    };
+    let login = Login::new(parts).map_err(|e| Error::Failed(format!("random bytes: {e}")))?;
+    Ok(Some(Arc::new(login)))
 }
 
 type Task = JoinHandle<Result<(), Error>>;

@@ -1,14 +1,14 @@
 //! Filin's own audit trail: who read which alerts becomes events of the tenant `_audit`, and stands in the log like any others.
 
-use std::{collections::BTreeMap, io, sync::Arc};
+use std::{collections::BTreeMap, io, net::IpAddr, sync::Arc};
 
 use data_encoding::HEXLOWER;
 use tokio::sync::mpsc;
 
 use super::ingest::Ingestor;
 use crate::{
-    api::{Look, Seen, Witness},
-    event::{Action, Actor, ActorKind, Event, Object, ObjectType, Outcome, Query},
+    api::{Door, Look, Seen, Witness},
+    event::{Action, Actor, ActorKind, Auth, Change, Event, Object, ObjectType, Outcome, Place, Query},
     model::coverage::AUDIT,
     ops::{happening::ReadsUnrecorded, metrics::Metrics, random},
 };
@@ -64,44 +64,88 @@ impl Witness for Watch {
     }
 }
 
+/// What is said of a look, beside who and when.
+struct Said {
+    action: Action,
+    object: Option<Object>,
+    manager: Option<String>,
+    query: Option<Query>,
+    records: Option<u64>,
+    client: Option<Place>,
+    auth: Option<Auth>,
+    change: Option<Change>,
+    outcome: Outcome,
+}
+
+impl Said {
+    fn of(action: Action) -> Self {
+        let (object, manager, query, records) = (None, None, None, None);
+        Self { action, object, manager, query, records, client: None, auth: None, change: None, outcome: Outcome::Success }
+    }
+
+    fn look(action: Action, kind: ObjectType, id: Option<String>, manager: Option<String>, query: Option<Query>, records: u64) -> Self {
+        let object = Some(Object { kind: Some(kind), id, ..Object::default() });
+        Self { object, manager, query, records: Some(records), ..Self::of(action) }
+    }
+
+    /// What happened where people come in.
+    fn door(door: Door) -> Self {
+        let place = |from: Option<IpAddr>| from.map(|ip| Place { ip: Some(ip.to_string()), ..Place::default() });
+        let auth = || Some(Auth { method: Some("password".to_owned()), mfa: Some(true), mfa_method: Some("totp".to_owned()) });
+        let change = |what: &str, target| Some(Change { what: Some(what.to_owned()), target, ..Change::default() });
+        match door {
+            Door::LogIn { from, ok } => {
+                let outcome = if ok { Outcome::Success } else { Outcome::Failure };
+                Self { client: place(from), auth: auth(), outcome, ..Self::of(Action::Login) }
+            }
+            Door::LogOut => Self::of(Action::Logout),
+            Door::Enrolled { from } => Self { client: place(from), change: change("access.enrolled", None), ..Self::of(Action::Other) },
+            Door::Changed { from } => Self { client: place(from), change: change("access.changed", None), ..Self::of(Action::Other) },
+            Door::Invited(name) => Self { change: change("access.invited", Some(name)), ..Self::of(Action::Other) },
+            Door::Revoked(name) => Self { change: change("access.revoked", Some(name)), ..Self::of(Action::Other) },
+        }
+    }
+}
+
 fn event(id: String, look: Look) -> Event {
     let list = |of: &str, filter| Some(Query { filter, fingerprint: Some(of.to_owned()), ..Query::default() });
-    let (action, kind, id_of, manager, query) = match look.at_what {
-        Seen::Alert(alert, manager) => (Action::View, ObjectType::Other, Some(alert), Some(manager), None),
+    let said = match look.at_what {
+        Seen::Alert(alert, manager) => Said::look(Action::View, ObjectType::Other, Some(alert), Some(manager), None, look.records),
         Seen::Alerts(manager) => {
             let query = list("alerts", Some(manager.is_some()));
-            (Action::List, ObjectType::Other, None, manager, query)
+            Said::look(Action::List, ObjectType::Other, None, manager, query, look.records)
         }
-        Seen::Manager(alias) => (Action::View, ObjectType::User, None, Some(alias), None),
-        Seen::Managers => (Action::List, ObjectType::User, None, None, list("managers", None)),
+        Seen::Manager(alias) => Said::look(Action::View, ObjectType::User, None, Some(alias), None, look.records),
+        Seen::Managers => Said::look(Action::List, ObjectType::User, None, None, list("managers", None), look.records),
         Seen::Events(manager, client) => {
             let query = list("events", Some(manager.is_some() || client.is_some()));
-            (Action::List, ObjectType::Client, client, manager, query)
+            Said::look(Action::List, ObjectType::Client, client, manager, query, look.records)
         }
+        Seen::Door(door) => Said::door(door),
     };
     let mut attrs = BTreeMap::from([("role".to_owned(), look.role.as_str().into())]);
     attrs.extend(look.tenant.map(|tenant| ("tenant".to_owned(), tenant.into())));
-    attrs.extend(manager.filter(|who| !who.is_empty()).map(|who| ("manager".to_owned(), who.into())));
+    attrs.extend(said.manager.filter(|who| !who.is_empty()).map(|who| ("manager".to_owned(), who.into())));
     Event {
         id,
         time: look.at,
         tenant: AUDIT.to_owned(),
         source: "filin".to_owned(),
         actor: Actor { id: look.by, kind: ActorKind::User, name: None },
-        action,
-        outcome: Outcome::Success,
+        action: said.action,
+        outcome: said.outcome,
         reason: None,
         channel: None,
         session: None,
-        object: Some(Object { kind: Some(kind), id: id_of, ..Object::default() }),
-        records: Some(look.records),
+        object: said.object,
+        records: said.records,
         bytes: None,
-        query,
+        query: said.query,
         call: None,
         order: None,
-        client: None,
-        auth: None,
-        change: None,
+        client: said.client,
+        auth: said.auth,
+        change: said.change,
         attrs,
     }
 }
@@ -123,7 +167,8 @@ mod tests {
         };
         let check = |look: Look, expected: serde_json::Value| {
             let got = serde_json::to_value(event("s-1".to_owned(), look)).expect("JSON");
-            assert_eq!((&got["tenant"], &got["actor"]["id"], &got["records"]), (&"_audit".into(), &"vera".into(), &3.into()));
+            assert_eq!((&got["tenant"], &got["actor"]["id"]), (&"_audit".into(), &"vera".into()));
+            assert_eq!(got["records"].as_u64(), (got["action"] == "view" || got["action"] == "list").then_some(3), "{got}");
             for (key, value) in expected.as_object().expect("an object") {
                 assert_eq!(&got[key], value, "{got}");
             }
@@ -142,6 +187,17 @@ mod tests {
         check(
             look(Seen::Events(None, Some("c-1".to_owned())), Some("acme")),
             serde_json::json!({"action": "list", "object": {"type": "client", "id": "c-1"}, "query": {"fingerprint": "events", "filter": true}}),
+        );
+        let from = "10.1.2.3".parse().ok();
+        check(
+            look(Seen::Door(Door::LogIn { from, ok: false }), None),
+            serde_json::json!({"action": "login", "outcome": "failure", "client": {"ip": "10.1.2.3"},
+                "auth": {"method": "password", "mfa": true, "mfa_method": "totp"}}),
+        );
+        check(look(Seen::Door(Door::LogOut), None), serde_json::json!({"action": "logout"}));
+        check(
+            look(Seen::Door(Door::Invited("boris".to_owned())), None),
+            serde_json::json!({"action": "other", "change": {"what": "access.invited", "target": "boris"}}),
         );
     }
 }

@@ -16,6 +16,7 @@ const MIGRATIONS: &[(u32, &str)] = &[
     (10, include_str!("../../schemas/clickhouse/0010_priorities.sql")),
     (11, include_str!("../../schemas/clickhouse/0011_integrity.sql")),
     (13, include_str!("../../schemas/clickhouse/0013_privacy.sql")),
+    (14, include_str!("../../schemas/clickhouse/0014_login.sql")),
     (15, include_str!("../../schemas/clickhouse/0015_reveal_counts.sql")),
 ];
 

@@ -12,6 +12,7 @@ pub mod events;
 pub mod incident;
 pub mod integrity;
 pub mod keep;
+pub mod login;
 pub mod managers;
 pub mod migrate;
 pub mod notifications;

@@ -16,6 +16,7 @@ mod incident;
 mod integrity;
 mod kafka;
 mod layers;
+mod login;
 mod notify;
 mod orders;
 mod pipeline;

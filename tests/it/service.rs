@@ -4,7 +4,7 @@ use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
+    process::{Child, ChildStdout, Command, Output, Stdio},
     time::Duration,
 };
 
@@ -21,6 +21,7 @@ pub(crate) struct Service {
     /// URL of ClickHouse, as its reader sees it.
     pub(crate) clickhouse: String,
     pub(crate) data: PathBuf,
+    out: BufReader<ChildStdout>,
     /// Shown with every request, where one is needed.
     pub(crate) token: String,
 }
@@ -88,7 +89,7 @@ impl Service {
                 eprintln!("{}", String::from_utf8_lossy(&sink));
             }
         });
-        Self { child, console, clickhouse, data: data.to_owned(), token: String::new() }
+        Self { child, out, console, clickhouse, data: data.to_owned(), token: String::new() }
     }
 
     /// Starts one on a made-up company with attacks (managers, days, seed, first day of attacks), and waits until it is scored. In `root` are
@@ -103,6 +104,13 @@ impl Service {
         service.push("canonical", &[&out.join("events.jsonl")]);
         service.settle();
         service
+    }
+
+    /// The next line that it says.
+    pub(crate) fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.out.read_line(&mut line).expect("a line");
+        line
     }
 
     /// Kills it at once, as a crash would.

@@ -13,8 +13,8 @@ use std::{
 use serde_json::Value;
 
 use super::{
-    Account, Alerts, Backup, Binding, Canary, Config, Control, Duty, Embedded, Escalation, Flags, Http, Kafka, Known, Mistakes, Pipeline,
-    Place, Prior, Privacy, Reference, Role, Secret, Server, Sigma, Source, Store, Tenant, Tls, Webhook, file,
+    Account, Alerts, Backup, Binding, Canary, Config, Control, Duty, Embedded, Escalation, Flags, Http, Kafka, Known, Login, Mistakes,
+    Pipeline, Place, Prior, Privacy, Proxy, Reference, Role, Secret, Server, Sigma, Source, Store, Tenant, Tls, Webhook, file,
     value::{List, Size, Span, span_text},
 };
 use crate::event::{Access, Budget, DEFAULT_TENANT, is_own};
@@ -29,6 +29,7 @@ const MAX_SIGMA: u64 = 512 << 10;
 pub(super) fn check(file: file::File, flags: &Flags, known: &Known<'_>, home: &Path, mistakes: &mut Mistakes) -> Config {
     let no_effect = no_effect(&file, known);
     let mut c = Checker { mistakes };
+    let by_token_only = !file.http.login.enabled.unwrap_or_default() && file.http.proxy.header.is_none();
     let kafka = c.kafka(file.kafka);
     let bindings = c.bindings(file.bindings, known);
     let data = file.embedded.data.clone().filter(|path| !path.as_os_str().is_empty());
@@ -39,7 +40,7 @@ pub(super) fn check(file: file::File, flags: &Flags, known: &Known<'_>, home: &P
         // The embedded engine takes a relative folder for one inside its own.
         data: std::path::absolute(&data).unwrap_or(data),
         http: c.http(file.http),
-        access: c.access(file.access),
+        access: c.access(file.access, by_token_only),
         reference: c.reference(file.reference),
         store: c.store(file.clickhouse, file.embedded),
         tenants: c.tenants(file.tenants, known),
@@ -81,6 +82,11 @@ fn no_effect(file: &file::File, known: &Known<'_>) -> Vec<String> {
     all
 }
 
+/// A network, or an address alone.
+fn network(text: &str) -> Option<ipnet::IpNet> {
+    text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(ipnet::IpNet::from))
+}
+
 struct Checker<'a> {
     mistakes: &'a mut Mistakes,
 }
@@ -106,7 +112,40 @@ impl Checker<'_> {
         }
         let public_url = public_url.map(|url| url.trim_end_matches('/').to_owned());
         let tls = self.tls(http.tls);
-        Http { listen: self.address("http.listen", http.listen, 8687), public_url, hosts, reader_token, tls }
+        let (login, proxy) = (self.login(&http.login), self.proxy(http.proxy));
+        Http { listen: self.address("http.listen", http.listen, 8687), public_url, hosts, reader_token, tls, login, proxy }
+    }
+
+    fn login(&mut self, login: &file::Login) -> Option<Login> {
+        let minute = Duration::from_secs(60);
+        let idle = self.span("http.login.idle", login.idle, 30 * minute, minute..=DAY);
+        let longest = self.span("http.login.longest", login.longest, 12 * HOUR, minute..=7 * DAY);
+        if longest < idle {
+            self.mistakes.add("http.login.longest", "is shorter than http.login.idle");
+        }
+        login.enabled.unwrap_or_default().then_some(Login { idle, longest })
+    }
+
+    fn proxy(&mut self, proxy: file::Proxy) -> Option<Proxy> {
+        let header = self.text("http.proxy.header", proxy.header).map(|name| name.to_ascii_lowercase());
+        if let Some(name) = &header {
+            let taken = ["authorization", "cookie", "host", "origin", "forwarded", "x-forwarded-for", "x-forwarded-proto"];
+            if axum::http::HeaderName::try_from(name).is_err() || taken.contains(&name.as_str()) || name.starts_with("sec-") {
+                self.mistakes.add("http.proxy.header", format!("{name:?} is no header of its own, as in \"X-Forwarded-User\""));
+            }
+        }
+        let mut from = Vec::new();
+        for (i, text) in proxy.from.0.iter().enumerate() {
+            match network(text) {
+                Some(net) if net.prefix_len() > 0 => from.push(net),
+                Some(_) => self.mistakes.add(format!("http.proxy.from[{i}]"), "is everybody: anyone could say who they are"),
+                None => self.mistakes.add(format!("http.proxy.from[{i}]"), format!("{text:?} is no address or network, as in 127.0.0.1")),
+            }
+        }
+        if header.is_some() && proxy.from.0.is_empty() {
+            self.mistakes.add("http.proxy.from", "is missing: from which addresses is the header believed?");
+        }
+        (!from.is_empty()).then_some(Proxy { header, from })
     }
 
     fn tls(&mut self, tls: file::Tls) -> Option<Tls> {
@@ -122,7 +161,7 @@ impl Checker<'_> {
         Some(Tls { listen: self.address("http.tls.listen", listen, 8688), certificate: certificate?, key: key?, client_ca })
     }
 
-    fn access(&mut self, given: Vec<file::Account>) -> Vec<Account> {
+    fn access(&mut self, given: Vec<file::Account>, by_token_only: bool) -> Vec<Account> {
         let mut accounts: Vec<Account> = Vec::new();
         let mut seen = BTreeSet::new();
         for (i, a) in given.into_iter().enumerate() {
@@ -168,8 +207,12 @@ impl Checker<'_> {
                 }
                 token_sha256.push(Secret::new(hash));
             }
-            if token_sha256.is_empty() {
-                missing(self, "token_sha256", "`filin token` makes a token and prints it");
+            if token_sha256.is_empty() && by_token_only {
+                missing(
+                    self,
+                    "token_sha256",
+                    "`filin token` makes a token and prints it; without one people need [http.login] or [http.proxy]",
+                );
             }
             accounts.push(Account { name, role, tenant, user, token_sha256, expires: a.expires });
         }
@@ -308,9 +351,9 @@ impl Checker<'_> {
             });
             let mut ip_allow = Vec::new();
             for (i, text) in t.ip_allow.0.iter().enumerate() {
-                match text.parse::<ipnet::IpNet>().or_else(|e| text.parse::<IpAddr>().map(ipnet::IpNet::from).map_err(|_| e)) {
-                    Ok(net) => ip_allow.push(net),
-                    Err(_) => self.mistakes.add(format!("tenants.{id}.ip_allow[{i}]"), format!("{text:?} is no network, as in 10.0.0.0/8")),
+                match network(text) {
+                    Some(net) => ip_allow.push(net),
+                    None => self.mistakes.add(format!("tenants.{id}.ip_allow[{i}]"), format!("{text:?} is no network, as in 10.0.0.0/8")),
                 }
             }
             let calendar = self.text(&at("calendar"), t.calendar);
@@ -522,11 +565,27 @@ impl Checker<'_> {
         if config.roles.len() < Role::ALL.len() && (config.kafka.is_none() || !server) {
             self.mistakes.add("--role", "a part of the work needs kafka.brokers and clickhouse.url, which it shares with the others");
         }
+        self.doors(config);
         let encrypted = config.http.tls.as_ref().map(|tls| ("http.tls.listen", tls.listen));
         let listeners = [("http.listen", config.http.listen)].into_iter().chain(encrypted);
         for (path, listen) in listeners.filter(|(_, listen)| !listen.ip().is_loopback() && config.tokens().next().is_none()) {
             self.mistakes
                 .add(path, format!("{listen} is beyond loopback: that needs a binding with a token, or anybody could push events"));
+        }
+    }
+
+    /// Log-in and proxy let in whom `[[access]]` names, and passwords do not travel in the clear.
+    fn doors(&mut self, config: &Config) {
+        let Http { login, proxy, listen, tls, .. } = &config.http;
+        let asked = [("http.login.enabled", login.is_some()), ("http.proxy.header", proxy.as_ref().is_some_and(|p| p.header.is_some()))];
+        for (path, _) in asked.iter().filter(|(_, on)| *on && config.access.is_empty()) {
+            self.mistakes.add(*path, "lets in those whom [[access]] names, and it names nobody");
+        }
+        if login.is_some() && !listen.ip().is_loopback() && tls.is_none() && proxy.is_none() {
+            self.mistakes.add(
+                "http.login.enabled",
+                format!("passwords would travel in the clear to {listen}: add [http.tls], or [http.proxy] with a proxy that speaks TLS"),
+            );
         }
     }
 

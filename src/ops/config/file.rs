@@ -50,6 +50,32 @@ pub(super) struct Http {
     pub(super) reader_token_file: Option<PathBuf>,
     /// A second listener, encrypted.
     pub(super) tls: Tls,
+    /// Log-in by password and second factor.
+    pub(super) login: Login,
+    /// A proxy before it that is believed.
+    pub(super) proxy: Proxy,
+}
+
+/// Log-in of people in a browser; who they are says `[[access]]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Login {
+    /// Whether there is one.
+    pub(super) enabled: Option<bool>,
+    /// Whoever does nothing for so long is logged out.
+    pub(super) idle: Option<Span>,
+    /// After so long everybody is.
+    pub(super) longest: Option<Span>,
+}
+
+/// A proxy that knows who somebody is, or at least from where.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Proxy {
+    /// The header in which it says who asks: a name of `[[access]]`.
+    pub(super) header: Option<String>,
+    /// Its addresses: only from there that header, `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
+    pub(super) from: List,
 }
 
 /// The encrypted listener: the same as the other one, which can then stay on loopback.

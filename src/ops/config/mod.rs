@@ -9,7 +9,7 @@ mod value;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -96,6 +96,37 @@ pub struct Http {
     pub reader_token: Option<Secret>,
     /// The encrypted listener.
     pub tls: Option<Tls>,
+    /// Log-in by password and second factor; none: there is none.
+    pub login: Option<Login>,
+    /// A proxy before it that is believed.
+    pub proxy: Option<Proxy>,
+}
+
+/// Log-in of people in a browser.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Login {
+    /// Whoever does nothing for so long is logged out.
+    #[serde(serialize_with = "value::serialize_span")]
+    pub idle: Duration,
+    /// After so long everybody is.
+    #[serde(serialize_with = "value::serialize_span")]
+    pub longest: Duration,
+}
+
+/// A proxy that is believed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Proxy {
+    /// The header in which it says who asks, in lower case; none: it only says from where.
+    pub header: Option<String>,
+    /// Its addresses.
+    pub from: Vec<ipnet::IpNet>,
+}
+
+impl Proxy {
+    /// Whether what comes from this address is believed.
+    pub fn is(&self, address: IpAddr) -> bool {
+        self.from.iter().any(|net| net.contains(&address.to_canonical()))
+    }
 }
 
 /// An encrypted listener.
@@ -136,7 +167,7 @@ pub struct Account {
     pub tenant: Option<String>,
     /// Their id among the users.
     pub user: Option<String>,
-    /// SHA-256 of their tokens, in hexadecimal, lower case; at least one.
+    /// SHA-256 of their tokens, in hexadecimal, lower case; at least one where people come in by nothing else.
     pub token_sha256: Vec<Secret>,
     /// From when on they are let in no more.
     pub expires: Option<Timestamp>,

@@ -30,7 +30,20 @@ pub fn weaknesses(config: &Config) -> Vec<Weakness> {
     if http.reader_token.is_some() {
         weak("http.reader_token", "is one token for all: who read what is not known; give each person an [[access]]".to_owned());
     }
-    for account in config.access.iter().filter(|a| a.expires.is_none()) {
+    let far = [Some(http.listen), http.tls.as_ref().map(|tls| tls.listen)].into_iter().flatten().any(|at| !at.ip().is_loopback());
+    if far && http.login.is_none() && http.proxy.as_ref().is_none_or(|proxy| proxy.header.is_none()) {
+        weak(
+            "http.login",
+            "is off: beyond loopback people come in by a token alone, without second factor and end; turn it on, or let a proxy say who \
+             they are ([http.proxy])"
+                .to_owned(),
+        );
+    }
+    let wide = |net: &&ipnet::IpNet| net.prefix_len() + 8 < net.max_prefix_len();
+    for net in http.proxy.iter().filter(|proxy| proxy.header.is_some()).flat_map(|proxy| &proxy.from).filter(wide) {
+        weak("http.proxy.from", format!("every machine of {net} can say who asks: name the proxy's own address"));
+    }
+    for account in config.access.iter().filter(|a| a.expires.is_none() && !a.token_sha256.is_empty()) {
         weak(&format!("access.{}", account.name), "has no `expires`: a token that is forgotten works for ever".to_owned());
     }
     if let Some(kafka) = &config.kafka {

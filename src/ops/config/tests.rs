@@ -362,6 +362,30 @@ fn an_encrypted_listener_has_certificate_and_key() {
 }
 
 #[test]
+fn people_come_in_by_log_in_or_proxy_where_that_is_safe() {
+    let vera = "[[access]]\nname = 'vera'\nrole = 'analyst'\n";
+    let http = read(&format!("{vera}[http.login]\nenabled = true\nidle = '10m'\n")).expect("right, without a token").http;
+    assert_eq!(http.login, Some(Login { idle: Duration::from_secs(600), longest: Duration::from_secs(12 * 3600) }));
+    assert!(read("").expect("right").http.login.is_none(), "off unless somebody wants it");
+    refused(vera, &["access[0].token_sha256"]);
+    refused("[http.login]\nenabled = true\n", &["http.login.enabled"]);
+    refused(&format!("{vera}[http.login]\nenabled = true\nidle = '2h'\nlongest = '1h'\n"), &["http.login.longest"]);
+    let pushed = "[[bindings]]\ntoken = 'a-token-of-sixteen-letters'\nformat = 'canonical'\n";
+    refused(&format!("{vera}{pushed}[http]\nlisten = '0.0.0.0:8687'\n[http.login]\nenabled = true\n"), &["http.login.enabled"]);
+    let proxy = |text: &str| format!("{vera}[http.proxy]\n{text}\n");
+    let http = read(&proxy("header = 'X-Forwarded-User'\nfrom = '10.0.0.7, fd00::/64'")).expect("right").http;
+    let proxy_of = http.proxy.expect("given");
+    assert_eq!(proxy_of.header.as_deref(), Some("x-forwarded-user"));
+    assert!(proxy_of.is("10.0.0.7".parse().expect("one")) && proxy_of.is("::ffff:10.0.0.7".parse().expect("one")));
+    assert!(!proxy_of.is("10.0.0.8".parse().expect("one")));
+    refused(&proxy("header = 'X-User'"), &["http.proxy.from"]);
+    refused(&proxy("header = 'Cookie'\nfrom = '10.0.0.7'"), &["http.proxy.header"]);
+    refused(&proxy("header = 'X User'\nfrom = '10.0.0.7'"), &["http.proxy.header"]);
+    refused(&proxy("header = 'X-User'\nfrom = '0.0.0.0/0'"), &["http.proxy.from[0]"]);
+    refused("[http.proxy]\nheader = 'X-User'\nfrom = '10.0.0.7'\n", &["http.proxy.header"]);
+}
+
+#[test]
 fn what_is_open_is_named_and_closing_it_ends_that() {
     let found = |toml: &str| weaknesses(&read(toml).expect(toml)).into_iter().map(|w| w.path).collect::<Vec<_>>();
     let far = "[kafka]\nbrokers = ['k1.example:9092']\n";
@@ -379,7 +403,7 @@ fn what_is_open_is_named_and_closing_it_ends_that() {
     assert_eq!(with("'security.protocol' = 'sasl_ssl', 'ssl.endpoint.identification.algorithm' = 'none'"), ["kafka.librdkafka"]);
     assert_eq!(more("[http]\nreader_token = 'a-token-of-sixteen-letters'\n"), ["http.reader_token"]);
     let pushed = "[[bindings]]\ntoken = 'a-token-of-sixteen-letters'\nformat = 'canonical'\n";
-    assert_eq!(more(&format!("{pushed}[http]\nlisten = '0.0.0.0:8687'\n")), ["http.listen"]);
+    assert_eq!(more(&format!("{pushed}[http]\nlisten = '0.0.0.0:8687'\n")), ["http.listen", "http.login"]);
     let alerts = |line: &str| more(&format!("[alerts]\n{line}\n"));
     assert_eq!(alerts("alertmanager = ['http://am.example:9093', 'http://127.0.0.1:9093', 'https://am.example']"), ["alerts.alertmanager"]);
     assert_eq!(alerts("webhook = 'http://localhost@soc.example/x'"), ["alerts.webhook", "alerts.webhook.secret"]);

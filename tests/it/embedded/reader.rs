@@ -27,6 +27,9 @@ fn server() -> Server {
         "log",
         "log_meta",
         "integrity_salts",
+        "credentials",
+        "sessions",
+        "login_claims",
     ] {
         server.run(&format!("CREATE TABLE {table} (id UInt64, name String) ENGINE = ReplacingMergeTree ORDER BY id"));
         server.run(&format!("INSERT INTO {table} VALUES (1, 'secret')"));
@@ -187,6 +190,9 @@ fn tables_with_names_and_states_are_hidden_however_they_are_reached() {
         "log_meta",
         "dead_letters",
         "alert_actions",
+        "credentials",
+        "sessions",
+        "login_claims",
     ];
     for table in tables {
         for sql in [
