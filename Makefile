@@ -8,7 +8,7 @@ RELEASE := target/release/filin
 DEBUG := target/debug/filin
 ARGS ?=
 
-.PHONY: run build test check fmt clippy doc deny parts test-clients test-api test-ui pictures bench bench-detection chaos simulate help
+.PHONY: run build test check fmt clippy doc deny sbom parts test-clients test-api test-ui pictures bench bench-detection chaos simulate help
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -36,6 +36,9 @@ doc: ## The documentation of the code
 
 deny: ## Licences and advisories of the dependencies (needs cargo-deny: cargo install cargo-deny --locked)
 	$(CARGO) deny check licenses bans sources
+
+sbom: ## A bill of materials of the binary (CycloneDX): target/filin.cdx.json (Python 3.11)
+	scripts/sbom
 
 parts: $(DEBUG) ## Fetch the real parts that the tests need
 	@$(DEBUG) embedded fetch

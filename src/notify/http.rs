@@ -121,6 +121,34 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn whoever_is_sent_elsewhere_is_not_followed() {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let receiver = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        // A machine of our network that the receiver cannot reach itself.
+        let inner = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        inner.set_nonblocking(true).expect("set");
+        let (to, at) = (inner.local_addr().expect("bound"), receiver.local_addr().expect("bound"));
+        let answers = tokio::spawn(async move {
+            for status in [301, 302, 303, 307, 308] {
+                let (mut stream, _) = receiver.accept().await.expect("a connection");
+                let mut asked = [0; 4096];
+                assert!(stream.read(&mut asked).await.expect("a request") > 0);
+                let answer = format!(
+                    "HTTP/1.1 {status} X\r\nlocation: http://{to}/latest/meta-data\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+                );
+                stream.write_all(answer.as_bytes()).await.expect("sent");
+            }
+        });
+        let poster = Poster::open().expect("certificates");
+        for _ in 0..5 {
+            let answer = poster.post(&address(&format!("http://{at}/hook"), "").expect("one"), &[], Bytes::from_static(b"{}")).await;
+            assert!(matches!(&answer, Answer::Shut(said) if !said.contains("meta-data")), "{answer:?}");
+        }
+        answers.await.expect("answered");
+        assert_eq!(inner.accept().map(drop).map_err(|e| e.kind()), Err(std::io::ErrorKind::WouldBlock), "somebody came");
+    }
+
     #[test]
     fn an_address_has_one_slash_and_keeps_its_own_path() {
         assert_eq!(address("http://h:9093/", "/api").expect("one").to_string(), "http://h:9093/api");

@@ -43,6 +43,44 @@ fn tokens() -> (BTreeMap<&'static str, String>, String) {
     (tokens, entries)
 }
 
+/// Whatever stands in a filter or an id is a value: it neither breaks a query nor shows others' rows, whose pseudonyms these are.
+fn no_filter_is_a_query(get: &impl Fn(&str) -> (u16, String), own: &str, others: [&str; 2]) {
+    let hostile = [
+        "' OR 1=1 -- ",
+        "\\' OR 1=1 -- ",
+        "') OR (1=1",
+        "x' UNION ALL SELECT * FROM users -- ",
+        "?fields ??",
+        "{t:String}",
+        "%",
+        "\0\n`\"/*",
+        "); DROP TABLE alerts; --",
+    ];
+    let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20");
+    let ways = |value: &str| {
+        let filters =
+            ["manager", "tenant", "severity", "state", "sort", "after", "since", "limit"].map(|key| format!("/v1/alerts?{key}={value}"));
+        let events = ["manager", "client", "action", "tenant", "since", "until", "after"].map(|key| format!("/v1/events?{key}={value}"));
+        let pages = ["manager", "tenant", "after"].map(|key| format!("/?lang=en&{key}={value}"));
+        let paths = ["/v1/alerts/{}", "/v1/alerts/{}/events", "/alerts/{}"].map(|path| path.replace("{}", value));
+        let managers = [format!("/v1/managers?tenant={value}")];
+        // A place behind which nothing is looked for otherwise.
+        let places = [format!("/v1/alerts?after=9999999999999.{value}"), format!("/v1/events?client=trap&after=9999999999999.{value}")];
+        [&filters[..], &events, &pages, &paths, &managers, &places].concat()
+    };
+    for text in hostile {
+        for path in ways(&encode(text)) {
+            let (status, answer) = get(&path);
+            assert!([200, 400, 404].contains(&status), "{path}: {status} {answer}");
+            assert!(others.iter().all(|other| !answer.contains(other)), "{path}: {answer}");
+            assert!(
+                status != 200 || !path.starts_with("/v1/alerts?manager") || !answer.contains(own),
+                "nobody has such an id: {path}: {answer}"
+            );
+        }
+    }
+}
+
 #[test]
 fn everybody_sees_and_does_what_their_role_says() {
     let root = tempfile::tempdir().expect("a folder");
@@ -121,6 +159,9 @@ fn everybody_sees_and_does_what_their_role_says() {
         assert_eq!(sees("vera", query), "", "{query}");
     }
     assert_eq!((sees("boris", "?state=open&severity=low"), sees("vera", "?state=closed")), ("bob".to_owned(), String::new()));
+
+    // The row of another organisation has the pseudonym of whom it was copied from.
+    no_filter_is_a_query(&|path| get("far", path), &bobs.1, [&anns.1, &own.1]);
 
     let unknown = get("vera", "/v1/alerts/00000000-0000-5000-8000-000000000000");
     let [address, elsewhere] = ["00000000-0000-5000-8000-00000000000a", "00000000-0000-5000-8000-00000000000b"];

@@ -26,6 +26,7 @@ mod readme;
 mod reference;
 mod reshard;
 mod schemas;
+mod security;
 mod service;
 mod shell;
 mod simulate;

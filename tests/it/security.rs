@@ -1,0 +1,64 @@
+//! SECURITY.md says what is defended and which test shows it: those tests are there.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+/// Names of the tests of a folder: functions behind a line that makes them one.
+fn tests_of(folder: &Path, found: &mut BTreeSet<String>) {
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("readable").path();
+        if path.is_dir() {
+            tests_of(&path, found);
+            continue;
+        }
+        if path.extension().is_none_or(|e| e != "rs") {
+            continue;
+        }
+        let text = fs::read_to_string(&path).expect("readable");
+        // Within a macro of properties the attribute stands there as well.
+        let mut marked = false;
+        for line in text.lines().map(str::trim) {
+            match line {
+                _ if line.starts_with("#[test]") || line.starts_with("#[tokio::test") => marked = true,
+                _ if line.starts_with("#[") || line.starts_with("//") => {}
+                _ => {
+                    let name = line.trim_start_matches("async ").strip_prefix("fn ").and_then(|rest| rest.split('(').next());
+                    found.extend(name.filter(|_| marked).map(str::to_owned));
+                    marked = false;
+                }
+            }
+        }
+    }
+}
+
+/// What a page names in its last column, between backticks.
+fn named(page: &str) -> BTreeSet<String> {
+    let rows = page.lines().filter(|line| line.starts_with("| ") && line.ends_with(" |"));
+    let last = rows.filter_map(|row| row.trim_end_matches(" |").rsplit(" | ").next());
+    let is_name =
+        |word: &&str| word.matches('_').count() > 1 && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+    last.flat_map(|cell| cell.split('`').skip(1).step_by(2)).filter(is_name).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_test_that_is_named_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut there = BTreeSet::new();
+    tests_of(&root.join("src"), &mut there);
+    tests_of(&root.join("tests"), &mut there);
+    let page = fs::read_to_string(root.join("SECURITY.md")).expect("SECURITY.md");
+    let rows: Vec<&str> =
+        page.lines().filter(|l| ["| S", "| T", "| R", "| I", "| D", "| E"].iter().any(|kind| l.starts_with(kind))).collect();
+    assert!(rows.len() > 40, "{}", rows.len());
+    let check = |tests: BTreeSet<String>, row: &str| {
+        for test in tests {
+            assert!(there.contains(&test), "there is no test {test}: {row}");
+        }
+    };
+    for row in rows {
+        assert!(!named(row).is_empty(), "no test shows it: {row}");
+        check(named(row), row);
+    }
+    let page = fs::read_to_string(root.join("docs/security.md")).expect("docs/security.md");
+    assert!(named(&page).len() > 40);
+    check(named(&page), "docs/security.md");
+}
