@@ -65,7 +65,7 @@ fn no_filter_is_a_query(get: &impl Fn(&str) -> (u16, String), own: &str, others:
         let paths = ["/v1/alerts/{}", "/v1/alerts/{}/events", "/alerts/{}"].map(|path| path.replace("{}", value));
         let managers = [format!("/v1/managers?tenant={value}")];
         // A place behind which nothing is looked for otherwise.
-        let places = [format!("/v1/alerts?after=9999999999999.{value}"), format!("/v1/events?client=trap&after=9999999999999.{value}")];
+        let places = [format!("/v1/alerts?after=9999999999999.{value}"), format!("/v1/events?client=nobody&after=9999999999999.{value}")];
         [&filters[..], &events, &pages, &paths, &managers, &places].concat()
     };
     for text in hostile {
