@@ -90,6 +90,9 @@ const BEHIND: &str = "records, query_fingerprint, toString(call_direction), call
 const ENTRY: &str = "arrayFirst(c -> JSONExtractString(c, 'h') = ?, JSONExtractArrayRaw(enrich, 'clients')) AS entry";
 const NAMES: &str = "(call_client = ? OR object_client = ? OR (object_type = 'client' AND object_id = ?) OR has(object_ids, ?))";
 
+/// Who looked for a client in Filin itself had to do with Filin: that is told to whoever asks for it by the tenant's name.
+const OUTSIDE: &str = "tenant != '_audit'";
+
 /// Somebody who had to do with a client.
 #[derive(Clone, Debug, PartialEq, Eq, Row, Serialize, Deserialize)]
 pub struct Visitor {
@@ -134,10 +137,11 @@ pub async fn visitors(client: &clickhouse::Client, scope: &Scope, filter: &Event
          FROM (SELECT toString(tenant) AS of, manager, manager_alias AS alias, toString(team) AS its_team, toUnixTimestamp64Milli(time) AS at, \
                  toString(action) AS did, {ENTRY}, JSONExtractString(entry, 'owner') AS owner, JSONExtractString(entry, 'related') AS related \
              FROM events WHERE {} AND {NAMES} AND (? = '' OR tenant = ?) AND outcome = 'success' \
-                 AND time >= fromUnixTimestamp64Milli(?) AND time < fromUnixTimestamp64Milli(?) \
+                 AND time >= fromUnixTimestamp64Milli(?) AND time < fromUnixTimestamp64Milli(?) AND {} \
              LIMIT 1 BY tenant, manager, time, source, id) \
          GROUP BY of, manager ORDER BY reasoned < count() DESC, taken DESC, count() DESC, of, manager LIMIT ?",
-        scope.condition()
+        scope.condition(),
+        if filter.tenant.is_some() { "1" } else { OUTSIDE }
     );
     let (tenant, id) = (filter.tenant.clone().unwrap_or_default(), filter.client.clone().unwrap_or_default());
     let (since, until) = (filter.since.map_or(0, Timestamp::millis), filter.until.map_or(LAST_MS, Timestamp::millis));
@@ -169,6 +173,7 @@ pub async fn events(client: &clickhouse::Client, scope: &Scope, filter: &EventFi
     ask(filter.tenant.is_some(), "tenant = ?");
     ask(filter.manager.is_some(), "(manager = ? OR manager_alias = ?)");
     ask(filter.client.is_some(), NAMES);
+    ask(filter.client.is_some() && filter.tenant.is_none(), OUTSIDE);
     ask(filter.action.is_some(), "action = ?");
     ask(filter.since.is_some(), "time >= fromUnixTimestamp64Milli(?)");
     ask(filter.until.is_some(), "time < fromUnixTimestamp64Milli(?)");

@@ -217,6 +217,9 @@ fn everybody_sees_and_does_what_their_role_says() {
     assert_eq!(visitors("vera", "/v1/clients/trap/access"), (1, Some(1), false));
     assert_eq!(visitors("ana", "/v1/clients/trap/access?limit=2"), (2, Some(2), true));
     assert_eq!(visitors("far", "/v1/clients/trap/access"), (0, Some(0), false));
+    let looked = "/v1/clients/trap/access?tenant=_audit";
+    wait("a look to be stored", || json("ada", looked)["people"].as_array().is_some_and(|all| !all.is_empty()).then_some(()));
+    assert_eq!(visitors("anna", looked), (0, Some(0), false));
     assert_eq!(visitors("ana", "/v1/clients/trap/access?until=2020-01-01T00:00:00Z"), (0, Some(0), false));
     let policies = json("otto", "/v1/policy");
     let of =
@@ -271,7 +274,7 @@ fn everybody_sees_and_does_what_their_role_says() {
         "SELECT count() FROM events_raw WHERE tenant = '_audit' AND position(attrs, '{}') > 0 AND position(attrs, '\"tenant\":\"default\"') > 0",
         anns.1
     );
-    assert_eq!(service.logged(&whose), 3);
+    assert_eq!(service.logged(&whose), 5, "three looks at the alert, two at the person");
     assert_eq!(
         service.logged("SELECT count() FROM events WHERE tenant = 'default' AND source = 'filin'"),
         0,
