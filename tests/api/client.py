@@ -21,7 +21,7 @@ assert told.returncode == 0, told.stdout + told.stderr
 sys.path.insert(0, folder)
 
 from filin_client import AuthenticatedClient  # noqa: E402
-from filin_client.api.default import act_on_alert, get_alert, list_alerts, list_managers  # noqa: E402
+from filin_client.api.default import act_on_alert, get_alert, get_client_access, get_manager, list_alerts, list_managers  # noqa: E402
 from filin_client.models import ActionKind, ActionOrder, Problem, Verdict  # noqa: E402
 
 client = AuthenticatedClient(base_url=url, token=analyst)
@@ -30,7 +30,11 @@ while not (alerts := list_alerts.sync(client=client, limit=1000).alerts):
     assert time.monotonic() < deadline, "no alert within a minute"
     time.sleep(0.5)
 assert all(a.bits == sum(c.bits for c in a.contributions) for a in alerts), "contributions add up"
-assert list_managers.sync(client=client, tenant="default").managers, "managers"
+managers = list_managers.sync(client=client, tenant="default").managers
+assert managers, "managers"
+known = get_manager.sync(managers[0].manager_alias, client=client, days=60)
+assert known.manager.manager_alias == managers[0].manager_alias, "a manager"
+assert get_client_access.sync("nobody", client=client).people == [], "nobody looked at a client who is not there"
 
 first = alerts[0]
 whole = get_alert.sync(first.alert_id, client=client)
