@@ -6,10 +6,11 @@ use axum::{
     body::Body,
     http::{HeaderMap, header},
 };
-use bytes::Bytes;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
 use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{error::Error, ingest::RawLine};
 use crate::adapter::Code;
@@ -25,10 +26,14 @@ pub struct Limits {
     pub line_bytes: usize,
     /// Lines or elements of a body.
     pub lines: usize,
-    /// Bodies being taken at the same time.
+    /// Bodies being unpacked and taken at the same time.
     pub at_once: usize,
+    /// Bytes of all bodies that are arriving or being taken.
+    pub arriving_bytes: usize,
     /// Time for a body to arrive.
     pub arrival: Duration,
+    /// ... and for a piece of it.
+    pub pause: Duration,
     /// Time for a request to be answered.
     pub answer: Duration,
 }
@@ -43,7 +48,9 @@ impl Limits {
             line_bytes,
             lines: 200_000,
             at_once: 4,
+            arriving_bytes: body_bytes.saturating_mul(4),
             arrival: Duration::from_secs(60),
+            pause: Duration::from_secs(10),
             answer: Duration::from_secs(120),
         }
     }
@@ -102,19 +109,54 @@ impl Packing {
     }
 }
 
-/// Reads a body to its end.
-pub(super) async fn read(headers: &HeaderMap, body: Body, limits: &Limits) -> Result<Bytes, Error> {
+/// Room for the bytes of all bodies. Large ones have none of that for small ones.
+#[derive(Debug)]
+pub(super) struct Room {
+    small: Semaphore,
+    large: Semaphore,
+}
+
+/// Bytes that are given room at once.
+const UNIT: usize = 1024;
+/// A body that says it has no more is small; a quarter of all room is for these.
+const SMALL: usize = 1 << 20;
+
+impl Room {
+    pub(super) fn of(limits: &Limits) -> Self {
+        let room = |bytes: usize| Semaphore::new((bytes / UNIT).clamp(1, Semaphore::MAX_PERMITS));
+        Self { small: room(limits.arriving_bytes / 4), large: room(limits.arriving_bytes / 4 * 3) }
+    }
+}
+
+/// Reads a body to its end. Room is taken for what has come, not for what was announced: many that come slowly keep nobody else out.
+pub(super) async fn read<'a>(
+    headers: &HeaderMap,
+    mut body: Body,
+    limits: &Limits,
+    room: &'a Room,
+) -> Result<(Bytes, SemaphorePermit<'a>), Error> {
     let too_large = || Error::TooLarge(format!("a body may have {} bytes: send several smaller ones", limits.body_bytes));
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<usize>().ok());
     if announced.is_some_and(|n| n > limits.body_bytes) {
         return Err(too_large());
     }
-    match tokio::time::timeout(limits.arrival, Limited::new(body, limits.body_bytes).collect()).await {
-        Err(_) => Err(Error::Slow),
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(e)) if e.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(_)) => Err(Error::bad("cut_off", "the body ended early")),
-    }
+    let arrived = async {
+        let busy = |_| Error::Busy(Duration::from_secs(1));
+        let part = if announced.is_some_and(|n| n <= SMALL) { &room.small } else { &room.large };
+        let mut held = part.try_acquire().map_err(busy)?;
+        let mut read = BytesMut::new();
+        while let Some(frame) = tokio::time::timeout(limits.pause, body.frame()).await.map_err(|_| Error::Slow)? {
+            let Ok(data) = frame.map_err(|_| Error::bad("cut_off", "the body ended early"))?.into_data() else { continue };
+            if read.len() + data.len() > limits.body_bytes {
+                return Err(too_large());
+            }
+            let more = (read.len() + data.len()).div_ceil(UNIT).saturating_sub(held.num_permits());
+            held.merge(part.try_acquire_many(u32::try_from(more).unwrap_or(u32::MAX)).map_err(busy)?);
+            read.extend_from_slice(&data);
+        }
+        Ok((read.freeze(), held))
+    };
+    tokio::time::timeout(limits.arrival, arrived).await.map_err(|_| Error::Slow)?
 }
 
 /// RFC 9659: a zstd body of HTTP needs no more than 8 MiB of window.

@@ -138,6 +138,9 @@ pub(super) struct Params {
     tenant: Option<String>,
 }
 
+/// How long a body that has come waits for its place.
+const WAIT: Duration = Duration::from_secs(5);
+
 pub(super) async fn post(
     State(api): State<Api>,
     params: Result<Query<Params>, QueryRejection>,
@@ -151,9 +154,15 @@ pub(super) async fn post(
     };
     let (tenant, format) = addressee(binding.as_deref(), params)?;
     let (layout, packing, origin) = (Layout::of(&headers)?, Packing::of(&headers)?, origin(&headers)?);
-    let Ok(_place) = api.places.try_acquire() else { return Err(Error::Busy(Duration::from_secs(1))) };
+    let busy = || Error::Busy(Duration::from_secs(1));
+    if api.places.available_permits() == 0 {
+        // Before it is sent for nothing.
+        return Err(busy());
+    }
     let limits = api.limits;
-    let packed = body::read(&headers, body, &limits).await?;
+    let (packed, _room) = body::read(&headers, body, &limits, &api.room).await?;
+    // It is here: to send it once more would cost more than to wait.
+    let Ok(Ok(_place)) = tokio::time::timeout(WAIT, api.places.acquire()).await else { return Err(busy()) };
     // Unpacking a large body takes longer than a task should.
     let cut = tokio::task::spawn_blocking(move || body::cut(&body::unpack(packed, packing, &limits)?, layout, origin, &limits));
     let (whole, lines) = cut.await.map_err(|_| Error::Unavailable { code: "stopping", message: "stopping: push again".to_owned() })??;

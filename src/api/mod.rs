@@ -107,8 +107,10 @@ pub struct Api {
     limits: Limits,
     pub(crate) forms: Keys,
     pub(crate) login: Option<Arc<Login>>,
-    /// Places for bodies being taken.
+    /// Places for bodies being unpacked and taken.
     places: Arc<Semaphore>,
+    /// Room for bodies.
+    room: Arc<body::Room>,
     /// Places for those who listen.
     listeners: Arc<Semaphore>,
 }
@@ -181,6 +183,7 @@ pub fn router(parts: Parts) -> Router {
         forms: parts.forms,
         login: parts.login,
         places: Arc::new(Semaphore::new(parts.limits.at_once)),
+        room: Arc::new(body::Room::of(&parts.limits)),
         listeners: Arc::new(Semaphore::new(live::LISTENERS)),
     };
     let mut router = Router::new();

@@ -1325,12 +1325,47 @@ async fn a_listener_answers_and_ends_when_asked() {
 
 #[tokio::test]
 async fn a_body_that_does_not_come_is_given_up() {
-    let (address, shutdown, server) = listen(Limits { arrival: Duration::from_millis(50), ..limits() }).await;
-    let request = "POST /v1/events HTTP/1.1\r\nhost: localhost\r\ncontent-length: 10\r\nconnection: close\r\n\r\n{}";
-    let answer = talk(address, request).await;
-    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    let soon = Duration::from_millis(50);
+    for limits in [Limits { arrival: soon, ..limits() }, Limits { pause: soon, ..limits() }] {
+        let (address, shutdown, server) = listen(limits).await;
+        let request = "POST /v1/events HTTP/1.1\r\nhost: localhost\r\ncontent-length: 10\r\nconnection: close\r\n\r\n{}";
+        let answer = talk(address, request).await;
+        assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+        shutdown.cancel();
+        server.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn many_slow_bodies_keep_nobody_out() {
+    use tokio::io::AsyncWriteExt;
+    let (address, shutdown, server) = listen(limits()).await;
+    let mut slow = Vec::new();
+    for _ in 0..20 {
+        let mut client = tokio::net::TcpStream::connect(address).await.unwrap();
+        client.write_all(b"POST /v1/events HTTP/1.1\r\nhost: localhost\r\ncontent-length: 4000\r\n\r\n{").await.unwrap();
+        slow.push(client);
+    }
+    let answer = talk(address, "POST /v1/events HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}").await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     shutdown.cancel();
+    drop(slow);
     server.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn bodies_that_arrive_have_room_for_so_many_bytes() {
+    let bench = bench(Access { loopback: true, ..Access::default() }, Fake::default(), Limits { arriving_bytes: 8192, ..limits() });
+    let push = async |n: usize, said: bool| {
+        let (body, length) = (format!("{{{}}}", " ".repeat(n - 2)), n.to_string());
+        let headers: &[(&str, &str)] = if said { &[("content-length", &length)] } else { &[] };
+        bench.push(headers, body).await.code()
+    };
+    let (taken, busy) = ((200, String::new()), (429, "busy".to_owned()));
+    assert_eq!(push(2000, true).await, taken);
+    assert_eq!(push(3000, true).await, busy, "two of eight KiB are for small ones");
+    assert_eq!(push(2000, true).await, taken, "what was held is given back");
+    assert_eq!(push(3000, false).await, taken, "six are for the others");
 }
 
 #[tokio::test(start_paused = true)]
