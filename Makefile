@@ -20,8 +20,9 @@ run: build ## Build and start the embedded default with a live demo company
 build: ## The release binary
 	$(CARGO) build --release --locked
 
+# Most tests wait for services that they started: twice as many as there are cores.
 test: fmt clippy parts ## Formatting, lints, and all tests with a real Kafka and a real ClickHouse engine
-	$(CARGO) test --locked
+	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$$((2 * $$(nproc)))} $(CARGO) test --locked
 
 check: fmt clippy doc test ## What a change must pass before it is reviewed
 

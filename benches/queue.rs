@@ -74,7 +74,8 @@ fn main() -> Result<()> {
         "INSERT INTO filin.alerts SELECT * EXCEPT (n) REPLACE (concat(substring(alert_id, 1, 24), leftPad(hex(n), 12, '0')) AS alert_id, \
          concat(manager, '-', toString(n)) AS manager, concat(substring(manager_alias, 1, 6), leftPad(hex(n), 4, '0')) AS manager_alias, \
          time - toIntervalSecond(n * 61_003 % 31_000_000) AS time, opened_at - toIntervalSecond(n * 61_003 % 31_000_000) AS opened_at) \
-         FROM (SELECT * FROM filin.alerts FINAL) AS a CROSS JOIN (SELECT number + 1 AS n FROM numbers({copies})) AS copy"
+         FROM (SELECT * FROM filin.alerts FINAL) AS a CROSS JOIN (SELECT number + 1 AS n FROM numbers({copies})) AS copy \
+         SETTINGS max_block_size = 2048, max_joined_block_size_rows = 2048, min_insert_block_size_bytes = 16777216"
     ))?;
     ask("INSERT INTO filin.alert_actions (tenant, alert_id, revision, action_id, at, actor, actor_role, action, verdict) \
          SELECT DISTINCT tenant, alert_id, 1, alert_id, now64(3), 'vera', 'analyst', 'close', 'benign_expected' FROM filin.alerts \

@@ -313,6 +313,21 @@ impl System {
         Ok(())
     }
 
+    /// Replaces all instances by ones whose clocks are a day further ahead, and waits for states of that day wherever there are any.
+    fn another_day_everywhere(&mut self) -> Result<()> {
+        let before = wait("states", BITE, || self.generations().ok().filter(|all| !all.is_empty()))?;
+        for mut old in std::mem::take(&mut self.instances) {
+            old.stop()?;
+        }
+        self.days_ahead += 1;
+        for _ in 0..2 {
+            self.add_ahead(None, self.days_ahead)?;
+        }
+        let newer = |now: &BTreeMap<u32, (u32, u32)>| before.iter().all(|(p, (_, newest))| now.get(p).is_some_and(|(_, n)| n > newest));
+        wait("states of another day everywhere", BITE, || self.generations().ok().filter(newer))?;
+        Ok(())
+    }
+
     fn moment(&self) -> Result<Moment> {
         self.runtime.block_on(Moment::now(&self.client))
     }
@@ -399,8 +414,8 @@ impl System {
         self.logged.read()?;
         let at_start = matches!(step, "policy" | "users");
         if step == "generations" {
-            // Of three days the oldest is dropped.
-            self.another_day()?;
+            // Of three days the oldest is dropped; whichever partition comes first must have two.
+            self.another_day_everywhere()?;
             self.days_ahead += 1;
         }
         let generations = self.generations()?;
@@ -518,13 +533,22 @@ impl System {
     }
 
     fn without_broker(&mut self) -> Result<Shown> {
-        let victim = self.below(self.brokers.all.len());
-        let led = self.brokers.led_by(victim, &self.topics)?;
+        let (n, first) = (self.brokers.all.len(), self.below(self.brokers.all.len()));
+        let leads = |i: usize| Ok::<_, anyhow::Error>((i, self.brokers.led_by(i, &self.topics)?));
+        let all = (0..n).map(|i| leads((first + i) % n)).collect::<Result<Vec<_>>>()?;
+        let (victim, led) = all.into_iter().find(|(_, led)| !led.is_empty()).context("a broker that leads something")?;
         let then = self.beyond()?;
         let before = self.restores();
         self.brokers.kill(victim)?;
-        thread::sleep(Duration::from_secs(8));
-        let moved = led.len() - if self.brokers.all.len() > 1 { self.brokers.led_by(victim, &self.topics)?.len() } else { 0 };
+        let moved = if n > 1 {
+            // Others notice by its heartbeats, when they have time.
+            let fewer = |left: &Vec<_>| left.len() < led.len();
+            let left = wait("partitions to move", BITE, || self.brokers.led_by(victim, &self.topics).ok().filter(fewer));
+            left.map_or(0, |left| led.len() - left.len())
+        } else {
+            thread::sleep(Duration::from_secs(8));
+            led.len()
+        };
         self.brokers.revive(&self.watch, victim)?;
         self.brokers.whole(&self.topics)?;
         let again = self.again(&before, &then);
