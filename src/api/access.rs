@@ -145,21 +145,17 @@ impl Access {
         seen.flatten().or(asker.peer)
     }
 
-    fn named(&self, name: &str, now: Timestamp) -> Option<&Account> {
-        self.accounts.iter().find(|account| account.name == name && account.expires.is_none_or(|end| now < end))
-    }
-
     /// Who reads: whom the proxy names, who is logged in, one of `[[access]]`, whoever has the reader's token, or anybody on a loopback
     /// listener that asks for no token.
     pub(super) fn who(&self, asker: &Asker, now: Timestamp) -> Result<Who, Error> {
         if let Some(said) = self.proxied(asker) {
-            let account = said.ok().and_then(|name| self.named(name, now));
+            let account = said.ok().and_then(|name| Account::valid(&self.accounts, name, now));
             let message = "the proxy names somebody whom [[access]] does not".to_owned();
             return account.map(Who::proxied).ok_or(Error::Forbidden { code: "nobody_here", message });
         }
         let headers = &asker.headers;
         if let (Some(session), false) = (&asker.session, headers.contains_key(header::AUTHORIZATION))
-            && let Some(account) = self.named(&session.name, now)
+            && let Some(account) = Account::valid(&self.accounts, &session.name, now)
         {
             return Ok(Who::logged_in(account, &session.id_sha256));
         }
@@ -175,7 +171,7 @@ impl Access {
             }
         }
         match (found, &self.reader) {
-            (Some(account), _) if account.expires.is_none_or(|end| now < end) => Ok(Who::account(account)),
+            (Some(account), _) if account.is_valid(now) => Ok(Who::account(account)),
             (None, Some(token)) if token.is(&shown) => Ok(Who::reader_token()),
             (None, None) if self.accounts.is_empty() && self.loopback => Ok(Who::nobody_in_particular()),
             (None, None) if self.accounts.is_empty() => Err(Error::Forbidden {

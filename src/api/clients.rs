@@ -51,8 +51,7 @@ pub(super) async fn access(
         ..EventFilter::default()
     };
     let reading = api.reader(&asker)?;
-    let people = reading.visitors(filter.clone()).await?;
-    let Page { found, next } = reading.events(filter).await?;
+    let (people, Page { found, next }) = tokio::try_join!(reading.visitors(filter.clone()), reading.events(filter))?;
     let mut answer = paged("events", found.iter().map(shown).collect(), next.as_ref());
     answer["client"] = id.into();
     answer["since"] = json!(since);

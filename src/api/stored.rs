@@ -110,7 +110,7 @@ impl Reader for Stored {
                     max(toUnixTimestamp64Milli(time)) AS last_day, sum(events) AS events, sum(records_out) AS records_out, any(a.n) AS alerts
                 FROM (SELECT tenant, manager, manager_alias, team, role, time, events, records_out FROM manager_day FINAL
                     WHERE {} AND (? = '' OR tenant = ?)) AS d
-                LEFT JOIN (SELECT tenant, manager, uniqExact(alert_id) AS n FROM alerts GROUP BY tenant, manager) AS a
+                LEFT JOIN (SELECT tenant, manager, count() AS n FROM alert_queue FINAL GROUP BY tenant, manager) AS a
                     ON d.tenant = a.tenant AND d.manager = a.manager
                 GROUP BY tenant, manager_alias ORDER BY last_day DESC, tenant, manager_alias LIMIT ?",
                 scope.condition()
@@ -164,10 +164,8 @@ impl Reader for Stored {
             let within = scope.condition();
             let days = format!("SELECT sum(events), uniqExact(tenant, manager) FROM manager_day FINAL WHERE {within}");
             let (events, managers) = scope.bind(self.0.query(&days)).fetch_one::<(u64, u64)>().await?;
-            let alerts = format!(
-                "SELECT now, count() FROM (SELECT argMax(toString(severity), version) AS now FROM alerts WHERE {within} \
-                 GROUP BY tenant, manager, alert_id) GROUP BY now ORDER BY now"
-            );
+            let alerts =
+                format!("SELECT toString(severity) AS now, count() FROM alert_queue FINAL WHERE {within} GROUP BY now ORDER BY now");
             let alerts = scope.bind(self.0.query(&alerts)).fetch_all::<(String, u64)>().await?;
             Ok(Counts { events, managers, alerts, learned: priorities::in_force(&self.0, scope.tenant.as_deref()).await? })
         }

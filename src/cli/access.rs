@@ -120,7 +120,7 @@ fn standing(account: Option<&Account>, credential: Option<&Credential>, now: Tim
     let invited = credential.is_some_and(|c| !c.invite_sha256.is_empty() && now.millis() < c.invite_expires);
     match (account, credential) {
         (None, _) => "not in [[access]]",
-        (Some(account), _) if account.expires.is_some_and(|end| now >= end) => "expired",
+        (Some(account), _) if !account.is_valid(now) => "expired",
         (_, Some(c)) if !c.password.is_empty() => "can log in",
         _ if invited => "invited",
         _ => "no log-in",

@@ -6,11 +6,13 @@ use std::{
 };
 
 use super::dead_letters::{Where, close, store};
+use crate::store::retention;
 
 /// Flags of `filin migrate`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "`filin run` does this by itself when it starts. Use this where the account that runs the service must\n\
-    not change tables: migrate with one that may, then start. Migrations only go forward; make a backup first.")]
+    not change tables: migrate with one that may, then start. ClickHouse fills `alert_queue` as that account, so it must stay.\n\
+    Migrations only go forward; make a backup first.")]
 pub(super) struct Args {
     #[command(flatten)]
     place: Where,
@@ -22,6 +24,9 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let ran = runtime.block_on(async {
         let (_, opened) = store(&config).await?;
         let ran = opened.as_ref().map(|o| o.migrated.clone());
+        if let Some(opened) = &opened {
+            retention::keep(&opened.client, &config.retention).await?;
+        }
         close(opened).await;
         anyhow::Ok(ran)
     })?;

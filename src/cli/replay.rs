@@ -414,7 +414,7 @@ pub(super) fn on_a_free_port(config: &Config) -> Config {
 
 async fn score_log(args: &Args, config: &Config, client: &clickhouse::Client, alias: &Alias, output: &mut Output) -> anyhow::Result<bool> {
     let log_id = state::meta(client, "log_id").await?.context("nothing has been logged here yet")?;
-    let count = state::meta(client, "partitions").await?.and_then(|p| p.parse().ok()).unwrap_or(log::DEFAULT_PARTITIONS);
+    let count = state::number(client, "partitions").await?.unwrap_or(log::DEFAULT_PARTITIONS);
     if log_id.starts_with("kafka:") {
         #[cfg(feature = "kafka")]
         if let Some(kafka) = &config.kafka {

@@ -117,9 +117,11 @@ async fn known(client: &clickhouse::Client, tenant: &str, manager: &str) -> anyh
 }
 
 async fn profile(client: &clickhouse::Client, tenant: &str, manager: &str) -> anyhow::Result<Profile> {
+    if let Some(found) = managers::usual(client, tenant, manager).await? {
+        return Ok(found);
+    }
     known(client, tenant, manager).await?;
-    let found = managers::usual(client, tenant, manager).await?;
-    found.with_context(|| format!("what was known of {manager:?} was forgotten, or there is no checkpoint yet: try again in a minute"))
+    anyhow::bail!("what was known of {manager:?} was forgotten, or there is no checkpoint yet: try again in a minute")
 }
 
 fn print(out: &mut impl Write, p: &Profile) -> io::Result<()> {

@@ -204,7 +204,7 @@ async fn erase_in(
     }
     let held = subject::held(client, &person).await?;
     let log_id = state::meta(client, "log_id").await?.unwrap_or_default();
-    let partitions = state::meta(client, "partitions").await?.and_then(|p| p.parse().ok()).unwrap_or(DEFAULT_PARTITIONS);
+    let partitions = state::number(client, "partitions").await?.unwrap_or(DEFAULT_PARTITIONS);
     let theirs: BTreeSet<u32> = [who.tenant.as_str(), "_audit"].iter().map(|t| partition_of(t, partitions)).collect();
     let latest = subject::latest(client, &log_id, &theirs).await?;
     let topic = log_id.starts_with("kafka:");

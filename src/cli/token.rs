@@ -5,8 +5,6 @@ use std::{
     process::ExitCode,
 };
 
-use base64::Engine as _;
-
 use super::Usage;
 use crate::ops::{
     config::{Account, Duty},
@@ -49,7 +47,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     if args.role == Duty::Supervisor && (args.tenant.is_none() || args.user.is_none()) {
         return Err(Usage("a supervisor needs --tenant and --user: they see who is under that id".to_owned()).into());
     }
-    let token = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(random::bytes::<32>()?);
+    let token = random::token()?;
     let hash = Account::hash_of(token.as_bytes());
     let mut entry = toml::Table::new();
     let named = [("name", Some(args.name)), ("role", Some(args.role.as_str().to_owned())), ("tenant", args.tenant), ("user", args.user)];

@@ -20,8 +20,9 @@ use super::{
 use crate::{
     api::{
         Api, Asker, Error, Login, Reading, Who,
-        login::{Shut, Typed, Way},
+        login::{Session, Shut, Typed, Way},
     },
+    event::Timestamp,
     ops::clock,
 };
 
@@ -184,7 +185,7 @@ pub(super) async fn enter(State(api): State<Api>, asker: Asker, body: Bytes) -> 
         Ok(id) => {
             // Whoever was logged in here is so no longer.
             if let Some(old) = &asker.session {
-                login.leave(old, now).await.map_err(|shut| refusal(lang, &shut).err().unwrap_or(Error::Unauthorized))?;
+                left(login, old, lang, now).await?;
             }
             Ok(with(see(next), [way.give(&id)]))
         }
@@ -204,6 +205,11 @@ pub(super) fn later(shut: &Shut, mut response: Response) -> Response {
     response
 }
 
+/// Ends a log-in.
+async fn left(login: &Login, session: &Session, lang: Lang, now: Timestamp) -> Result<(), Error> {
+    login.leave(session, now).await.map_err(|shut| refusal(lang, &shut).err().unwrap_or(Error::Unauthorized))
+}
+
 pub(super) async fn leave(State(api): State<Api>, asker: Asker, body: Bytes) -> Result<Response, Error> {
     let field = fields(&asker, &body)?;
     let lang = language(&asker.headers, chosen(&field("lang")));
@@ -211,7 +217,7 @@ pub(super) async fn leave(State(api): State<Api>, asker: Asker, body: Bytes) -> 
     asker.is_of_our_page()?;
     if let Some(session) = &asker.session {
         api.who(&asker)?.made(&field("form"))?;
-        login.leave(session, clock::now()).await.map_err(|shut| refusal(lang, &shut).err().unwrap_or(Error::Unauthorized))?;
+        left(login, session, lang, clock::now()).await?;
     }
     Ok(with(see(&format!("/login?lang={}", lang.tag())), [way.take()]))
 }

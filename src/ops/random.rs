@@ -5,6 +5,19 @@ use std::{
     io::{self, Read as _},
 };
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+
+/// Bytes of a token.
+pub const TOKEN: usize = 32;
+
+/// A token that nobody can guess, in the letters of an address.
+///
+/// # Errors
+/// When the system has no random bytes.
+pub fn token() -> io::Result<String> {
+    Ok(URL_SAFE_NO_PAD.encode(bytes::<TOKEN>()?))
+}
+
 /// So many of the system's random bytes.
 ///
 /// # Errors

@@ -1,7 +1,8 @@
 //! `filin log reshard`: a new log with another number of partitions, begun where the old one ends.
 //!
-//! First the old log is scored to its end and checkpointed, then its states are copied to the beginning of the new one, then one insert
-//! puts the new one in force. Whatever happens before that insert leaves the old log as it was.
+//! First every instance that still runs is told to stop, then the old log is scored to its end and checkpointed, then its states are
+//! copied to the beginning of the new one, then one insert puts the new one in force. Whatever happens before that insert leaves the old log
+//! as it was.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -32,6 +33,10 @@ use crate::{
 
 /// With nothing scored for so long somebody else holds a part of the log.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// Until whoever still ran has seen that the log is replaced (3 s), answered what was on its way (10 s) and appended it (15 s).
+const QUIET: Duration = Duration::from_secs(30);
+/// Between two times that it is said.
+const SAID: Duration = Duration::from_secs(60);
 /// Between two looks whether the end is reached.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -91,18 +96,42 @@ async fn on(
         return Err(Error::Config("--topic: the log is a table here, not a topic".to_owned()));
     }
     source.nobody_else().await?;
+    let to = source.create(partitions, topic).await?;
+    // The embedded store has one owner, and that is this process.
+    let quiet = if source.topic().is_some() { QUIET } else { Duration::ZERO };
+    let done = replace(config, client, metrics, (&mut source, to), (&alias, &seal), quiet).await;
+    if done.is_err() && !quiet.is_zero() {
+        // Otherwise it is forgotten in ten minutes.
+        state::set_meta(client, state::LOG_CLOSING, "").await.ok();
+    }
+    done
+}
+
+async fn replace(
+    config: &Config,
+    client: &clickhouse::Client,
+    metrics: Metrics,
+    (source, to): (&mut Source, Log),
+    (alias, seal): (&Alias, &Seal),
+    quiet: Duration,
+) -> Result<Resharded, Error> {
     let (log_id, old_partitions, appender, reader, writer) = service::open_log(config, client, &metrics).await?;
     let writer = tokio::spawn(writer);
     let ingestor =
         Ingestor::open(appender, old_partitions, client.clone(), alias.clone(), metrics.clone(), service::policies(config)?).await?;
     let cadence = Cadence { checkpoint: Duration::from_secs(2), ..Cadence::default() };
-    let scorer = Scorer::new(client.clone(), alias, log_id.clone(), cadence, metrics, ingestor);
+    let scorer = Scorer::new(client.clone(), alias.clone(), log_id.clone(), cadence, metrics, ingestor);
     let scorer = scorer.telling(notify::named(&config.alerts), config.alerts.notify_max_age);
     let stop = CancellationToken::new();
     let progress = scorer.progress();
     let mut task = tokio::spawn(scorer.run(reader, stop.clone()));
-    let (mut applied, mut since) = (0, Stopwatch::start());
+    let closing = Stopwatch::start();
+    let (mut applied, mut since, mut said) = (0, Stopwatch::start(), None::<Stopwatch>);
     loop {
+        if !quiet.is_zero() && said.as_ref().is_none_or(|said| said.elapsed() > SAID) {
+            state::set_meta(client, state::LOG_CLOSING, &clock::now().millis().to_string()).await?;
+            said = Some(Stopwatch::start());
+        }
         tokio::select! {
             ended = &mut task => {
                 ended.map_err(|e| Error::Failed(format!("scoring ended: {e}")))??;
@@ -110,7 +139,7 @@ async fn on(
             }
             () = tokio::time::sleep(LOOK) => {}
         }
-        if source.unscored(client, &log_id, old_partitions).await?.is_none() {
+        if source.unscored(client, &log_id, old_partitions).await?.is_none() && closing.elapsed() >= quiet {
             break;
         }
         let now = progress.borrow().applied;
@@ -126,10 +155,10 @@ async fn on(
     task.await.map_err(|e| Error::Failed(format!("scoring ended: {e}")))??;
     writer.abort();
 
-    let to = source.create(partitions, topic).await?;
     let at = reshard::greatest(client).await? + 1;
-    let beginning = Beginning { log_id: to.log_id.clone(), partitions, at, engine: VERSION.to_owned(), now: clock::now().millis() };
-    let carried = reshard::carry(client, &log_id, &beginning, &seal, |tenant| log::partition_of(tenant, partitions)).await?;
+    let beginning =
+        Beginning { log_id: to.log_id.clone(), partitions: to.partitions, at, engine: VERSION.to_owned(), now: clock::now().millis() };
+    let carried = reshard::carry(client, &log_id, &beginning, seal, |tenant| log::partition_of(tenant, to.partitions)).await?;
     // Whoever still appends would append to what nobody reads any more.
     if let Some(partition) = source.unscored(client, &log_id, old_partitions).await? {
         return Err(Error::Failed(format!(
@@ -138,8 +167,9 @@ async fn on(
     }
     let mut values = BTreeMap::from([
         ("log_id".to_owned(), to.log_id.clone()),
-        ("partitions".to_owned(), partitions.to_string()),
+        ("partitions".to_owned(), to.partitions.to_string()),
         (state::LOG_BASE.to_owned(), (at + 1).to_string()),
+        (state::LOG_CLOSING.to_owned(), String::new()),
         (state::begun_key(&to.log_id), at.to_string()),
     ]);
     values.extend(to.topic.clone().map(|topic| (state::LOG_TOPIC.to_owned(), topic)));
@@ -207,12 +237,9 @@ impl Source {
                 ends
             }
         };
-        for (partition, end) in ends.into_iter().filter(|(p, _)| *p < partitions) {
-            if state::newest(client, log_id, partition).await?.is_none_or(|at| at.log_offset < end) {
-                return Ok(Some(partition));
-            }
-        }
-        Ok(None)
+        let scored = reshard::scored(client, log_id).await?;
+        let open = |(partition, end): &(u32, u64)| *partition < partitions && scored.get(partition).is_none_or(|at| at < end);
+        Ok(ends.into_iter().find(open).map(|(partition, _)| partition))
     }
 
     /// Makes the new log.

@@ -152,10 +152,30 @@ pub async fn run(
     let opened = open_store(&config).await?;
     let client = opened.client.clone();
     let alias = Alias::new(alias_key(&config)?);
+    if config.roles.contains(&Role::Score) {
+        match store::retention::keep(&client, &config.retention).await {
+            Ok(changed) if changed.is_empty() => {}
+            Ok(changed) => tracing::info!(?changed, "these tables keep their rows for another time now"),
+            Err(store::Error::Refused(error)) => {
+                tracing::warn!(
+                    error,
+                    "how long rows are kept could not be set: `filin migrate --config F` does it with an account that may"
+                );
+            }
+            Err(e) => return Err(e.into()),
+        }
+    }
     // Commands beside this process find it here.
     state::set_meta(&client, CONSOLE, &console.to_string()).await?;
+    if config.kafka.is_some() && state::is_closing(&client, started).await? {
+        return Err(Error::Failed(
+            "`filin log reshard` is replacing the log: start again once that is done (if it was interrupted: give it again, or wait ten minutes)"
+                .to_owned(),
+        ));
+    }
     let (log_id, partitions, appender, reader, writer) = open_log(&config, &client, &metrics).await?;
 
+    let mut closed = config.kafka.as_ref().map(|_| tokio::spawn(until_closed(client.clone(), log_id.clone())));
     let (status, watch) = watch::channel(Status {
         mode: if matches!(config.store, Store::Embedded(_)) { "embedded" } else { "servers" },
         demo: config.demo,
@@ -283,12 +303,14 @@ pub async fn run(
             Err(e) => failed = Some(e),
         },
         ended = ended(&mut scorer) => failed = Some(scored(ended)),
+        Some(e) = over(&mut closed) => failed = Some(e),
     }
     while failed.is_none() && !stop.is_cancelled() {
         tokio::select! {
             () = stop.cancelled() => break,
             changed = progress.changed() => if changed.is_ok() { report(&status, &progress.borrow_and_update()) },
             ended = ended(&mut scorer) => failed = Some(scored(ended)),
+            Some(e) = over(&mut closed) => failed = Some(e),
             ended = &mut server => failed = Some(Error::Failed(format!("the listener ended: {ended:?}"))),
             Some(e) = first_failure(&mut tasks) => failed = Some(e),
         }
@@ -352,6 +374,30 @@ fn login(
     };
     let login = Login::new(parts).map_err(|e| Error::Failed(format!("random bytes: {e}")))?;
     Ok(Some(Arc::new(login)))
+}
+
+/// Between two looks whether the log is being replaced.
+const CLOSED: Duration = Duration::from_secs(3);
+
+/// Ends once the log is being replaced, or was: an instance that only takes events in is a member of no group, so nobody else sees it.
+async fn until_closed(client: clickhouse::Client, log_id: String) -> Error {
+    loop {
+        tokio::time::sleep(CLOSED).await;
+        let closing = state::is_closing(&client, clock::now()).await;
+        let now = state::meta(&client, "log_id").await;
+        // Without ClickHouse nobody replaces it.
+        if closing.unwrap_or(false) || now.is_ok_and(|now| now.is_some_and(|now| now != log_id)) {
+            return Error::Failed("`filin log reshard` replaces the log: start this instance again once that is done".to_owned());
+        }
+    }
+}
+
+/// Waits for what ends with an error; where there is nothing of the kind, for ever.
+async fn over(task: &mut Option<JoinHandle<Error>>) -> Option<Error> {
+    match task {
+        Some(task) => Some(task.await.unwrap_or_else(|e| Error::Failed(e.to_string()))),
+        None => std::future::pending().await,
+    }
 }
 
 type Task = JoinHandle<Result<(), Error>>;
@@ -530,7 +576,7 @@ pub(super) type Log = (String, u32, Appender, Reader, futures_util::future::BoxF
 /// When ClickHouse is away or refuses.
 #[cfg(feature = "kafka")]
 pub async fn in_force(kafka: &config::Kafka, client: &clickhouse::Client) -> Result<(config::Kafka, u64), store::Error> {
-    let base = state::meta(client, state::LOG_BASE).await?.and_then(|n| n.parse().ok()).unwrap_or(0);
+    let base = state::number(client, state::LOG_BASE).await?.unwrap_or(0);
     let topic = state::meta(client, state::LOG_TOPIC).await?;
     Ok((config::Kafka { log_topic: topic.unwrap_or_else(|| kafka.log_topic.clone()), ..kafka.clone() }, base))
 }
@@ -538,7 +584,7 @@ pub async fn in_force(kafka: &config::Kafka, client: &clickhouse::Client) -> Res
 /// The log: a topic where brokers are configured, else a table.
 pub(super) async fn open_log(config: &Config, client: &clickhouse::Client, metrics: &Metrics) -> Result<Log, Error> {
     let known_id = state::meta(client, "log_id").await?;
-    let known_partitions = state::meta(client, "partitions").await?.and_then(|p| p.parse::<u32>().ok());
+    let known_partitions = state::number(client, "partitions").await?;
     #[cfg(feature = "kafka")]
     if let Some(kafka) = &config.kafka {
         let (kafka, base) = &in_force(kafka, client).await?;

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use super::{canary, score};
 use crate::{
     engine::{AlertVersion, Effect, LogLine, Record, Signal, Tenant},
-    event::Enriched,
+    event::{DAY_MS, Enriched},
     log::Read,
+    ops::clock,
     store::{
-        self, Alias,
+        self, Alias, retention,
         rows::{self, AlertRow, Position, SignalRow},
         state::{self, Checkpoint},
         subject,
@@ -197,12 +198,15 @@ pub async fn compare(client: &clickhouse::Client, id: u32, scored: &Scored) -> a
     if let Some(text) = first_difference("event", &scored.events, &stored, |key| format!("{}/{} of {} ", key.3, key.4, key.0)) {
         return Ok(Some(text));
     }
-    let expected: BTreeMap<_, _> =
-        scored.alerts.iter().filter(|(_, r)| r.log_offset <= to).map(|(_, r)| ((r.alert_id.clone(), r.version), r.clone())).collect();
+    // What its table does not keep any more is not missed.
+    let (kept, now) = (retention::now(client, "alerts").await?, clock::now().millis());
+    let is_kept = |r: &AlertRow| kept.is_none_or(|days| r.opened_at + days * DAY_MS >= now);
+    let expected = scored.alerts.iter().filter(|(_, r)| r.log_offset <= to && is_kept(r));
+    let expected: BTreeMap<_, _> = expected.map(|(_, r)| ((r.alert_id.clone(), r.version), r.clone())).collect();
     let query = format!("SELECT ?fields FROM alerts FINAL WHERE {range}");
     let found =
         store::unchecked(client).query(&query).bind(id).bind(from).bind(to).fetch_all::<AlertRow>().await.map_err(store::Error::from)?;
-    let stored = found.into_iter().map(|r| ((r.alert_id.clone(), r.version), r)).collect();
+    let stored = found.into_iter().filter(is_kept).map(|r| ((r.alert_id.clone(), r.version), r)).collect();
     if let Some(text) = first_difference("alert", &expected, &stored, |key| format!("{} version {}", key.0, key.1)) {
         return Ok(Some(text));
     }

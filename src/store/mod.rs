@@ -17,10 +17,12 @@ pub mod managers;
 pub mod migrate;
 pub mod notifications;
 pub mod oversight;
+mod packed;
 pub mod priorities;
 pub mod query;
 pub mod reference;
 pub mod reshard;
+pub mod retention;
 pub mod reveals;
 pub mod rows;
 pub mod state;
@@ -107,6 +109,8 @@ pub fn client(options: &Options) -> clickhouse::Client {
         .with_database(&options.database)
         // A backfill may touch many months at once.
         .with_setting("max_partitions_per_insert_block", "0")
+        // Alerts are packed block by block: those of a restore would take gigabytes at once.
+        .with_setting("min_insert_block_size_bytes", "16777216")
 }
 
 /// The same client for rows of alerts: the crate cannot read the type of a named tuple, so it must not ask for it. The order of

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fmt};
 
 use clickhouse::query::Query;
 
-use super::{Error, actions::State, rows::AlertRow};
+use super::{Error, actions::State, packed, rows::AlertRow};
 use crate::{engine::AlertVersion, event::words};
 
 /// Which rows somebody may read: the one condition that stands in every question about alerts and managers.
@@ -131,67 +131,58 @@ pub struct Filter {
 
 /// The first alerts that are in scope, each in its latest version.
 ///
-/// Which they are is found in narrow columns; only theirs are read as a whole. A version that was stored twice is the same twice, so the
-/// first is taken: to merge whole rows (FINAL) took five times as long.
+/// Which they are is found in narrow columns; only theirs are read as a whole, each as one value.
 ///
 /// # Errors
 /// When ClickHouse is away or refuses.
 pub async fn alerts(client: &clickhouse::Client, scope: &Scope, filter: &Filter) -> Result<Vec<AlertRow>, Error> {
     let scoped = scope.condition();
-    let (mut rows, mut latest) = (vec![scoped.as_str()], vec!["1"]);
+    let mut all = vec![scoped.as_str()];
     if filter.tenant.is_some() {
-        rows.push("tenant = ?");
+        all.push("tenant = ?");
     }
     if filter.manager.is_some() {
-        rows.push("(manager = ? OR manager_alias = ?)");
+        all.push("(manager = ? OR manager_alias = ?)");
     }
     // Whoever was never touched has no row there.
-    rows.extend(filter.state.map(|state| match state {
+    all.extend(filter.state.map(|state| match state {
         State::Open => "alert_id NOT IN (SELECT alert_id FROM alert_states WHERE state != 'open')",
         State::Acknowledged => "alert_id IN (SELECT alert_id FROM alert_states WHERE state = 'acknowledged')",
         State::Closed => "alert_id IN (SELECT alert_id FROM alert_states WHERE state = 'closed')",
     }));
     if !filter.severities.is_empty() {
-        latest.push("severity_now IN ?");
+        all.push("severity IN ?");
     }
     if filter.since.is_some() {
-        latest.push("time_now >= ?");
+        all.push("toUnixTimestamp64Milli(time) >= ?");
     }
     let (key, whole) = match filter.sort {
-        Sort::Time => ("time_now", "time"),
-        Sort::Score => ("toInt64(bits_now)", "bits"),
-        Sort::Priority => ("priority_now", "bits"),
+        Sort::Time => ("toUnixTimestamp64Milli(time)".to_owned(), "time"),
+        Sort::Score => ("toInt64(bits)".to_owned(), "bits"),
+        // A place that was given to another version is none.
+        Sort::Priority => {
+            let place = "toInt64(round(if(given_to = version, priority, score) * 10))";
+            (format!("{place} * {TENTH} + toInt64(least(bits, {}))", TENTH - 1), "bits")
+        }
     };
-    // A place that was given to another version is none.
-    let (given, priority) = match filter.sort {
-        Sort::Priority => (
-            ", score, given_to, priority FROM alerts AS a LEFT JOIN \
-             (SELECT alert_id, version AS given_to, priority FROM alert_priorities FINAL WHERE version > 0) AS p ON a.alert_id = p.alert_id",
-            format!(
-                ", (toInt64(round(if(any(given_to) = newest, any(priority), argMax(score, version)) * 10)) * {TENTH} \
-                 + toInt64(least(bits_now, {}))) AS priority_now",
-                TENTH - 1
-            ),
-        ),
-        Sort::Time | Sort::Score => (" FROM alerts", String::new()),
+    let places = match filter.sort {
+        Sort::Priority => {
+            " LEFT JOIN (SELECT alert_id, version AS given_to, priority FROM alert_priorities FINAL WHERE version > 0) AS p USING alert_id"
+        }
+        Sort::Time | Sort::Score => "",
     };
-    let behind = format!("({key} < ? OR ({key} = ? AND alert_id > ?))");
-    if filter.after.is_some() {
-        latest.push(&behind);
-    }
+    let behind = if filter.after.is_some() { "WHERE key < ? OR (key = ? AND alert_id > ?)" } else { "" };
+    // Of versions that are still to be merged the newest is found twice where it was stored twice.
     let sql = format!(
-        "SELECT ?fields FROM alerts WHERE (tenant, manager, alert_id, version) IN (\
+        "SELECT packed FROM alert_queue WHERE (tenant, manager, alert_id, newest) IN (\
             SELECT tenant, manager, alert_id, newest FROM (\
-                SELECT tenant, manager, alert_id, max(version) AS newest, toUnixTimestamp64Milli(argMax(time, version)) AS time_now, \
-                    argMax(severity, version) AS severity_now, argMax(bits, version) AS bits_now{priority} FROM (\
-                    SELECT tenant, manager, alert_id, version, time, severity, bits{given} WHERE {}\
-                ) GROUP BY tenant, manager, alert_id\
-            ) WHERE {} ORDER BY {key} DESC, alert_id LIMIT ?\
+                SELECT tenant, manager, alert_id, newest, {key} AS key FROM (\
+                    SELECT tenant, manager, alert_id, newest, version, time, bits, score FROM alert_queue FINAL WHERE {}\
+                ) AS a{places}\
+            ) {behind} ORDER BY key DESC, alert_id LIMIT ?\
         ) ORDER BY {whole} DESC, alert_id LIMIT 1 BY tenant, alert_id",
-        rows.join(" AND "),
-        latest.join(" AND ")
+        all.join(" AND ")
     );
-    let client = super::unchecked(client);
     let mut query = scope.bind(client.query(&sql));
     if let Some(tenant) = &filter.tenant {
         query = query.bind(tenant);
@@ -208,7 +199,7 @@ pub async fn alerts(client: &clickhouse::Client, scope: &Scope, filter: &Filter)
     if let Some(Place { key, id }) = &filter.after {
         query = query.bind(key).bind(key).bind(id);
     }
-    Ok(query.bind(filter.limit).fetch_all::<AlertRow>().await?)
+    packed::rows(&query.bind(filter.limit).fetch_bytes("RawBLOB")?.collect().await?)
 }
 
 /// Something that is another one once an alert, an action or a place in the queue was stored. It is read from what ClickHouse knows of
@@ -217,7 +208,7 @@ pub async fn alerts(client: &clickhouse::Client, scope: &Scope, filter: &Filter)
 /// # Errors
 /// When ClickHouse is away or refuses.
 pub async fn mark(client: &clickhouse::Client) -> Result<[u64; 3], Error> {
-    let sql = "SELECT (SELECT count() FROM alerts), (SELECT count() FROM alert_actions), (SELECT count() FROM alert_priorities)";
+    let sql = "SELECT (SELECT count() FROM alert_queue), (SELECT count() FROM alert_actions), (SELECT count() FROM alert_priorities)";
     let (alerts, actions, places) = super::unchecked(client).query(sql).fetch_one::<(u64, u64, u64)>().await?;
     Ok([alerts, actions, places])
 }

@@ -1,9 +1,11 @@
 //! States carried from one log to the next: the same bytes under another log, other partitions, another offset.
 
+use std::collections::BTreeMap;
+
 use super::{
     Error, Keep,
     integrity::{Chained, Salts, Seal},
-    state::{Checkpoint, newest},
+    state::{Checkpoint, drop_generation, newest},
 };
 
 /// Where a new log begins.
@@ -51,12 +53,13 @@ pub async fn ends(client: &clickhouse::Client) -> Result<Vec<(u32, u64)>, Error>
     Ok(client.query("SELECT partition, max(seq) FROM log GROUP BY partition ORDER BY partition").fetch_all().await?)
 }
 
-/// Partitions of a log that have a checkpoint.
+/// Up to where the partitions of a log are scored and stored: those that have a checkpoint.
 ///
 /// # Errors
 /// When ClickHouse is away or refuses.
-pub async fn partitions(client: &clickhouse::Client, log_id: &str) -> Result<Vec<u32>, Error> {
-    Ok(client.query("SELECT DISTINCT partition FROM checkpoints WHERE log_id = ? ORDER BY partition").bind(log_id).fetch_all().await?)
+pub async fn scored(client: &clickhouse::Client, log_id: &str) -> Result<BTreeMap<u32, u64>, Error> {
+    let sql = "SELECT partition, max(log_offset) FROM checkpoints WHERE log_id = ? GROUP BY partition";
+    Ok(client.query(sql).bind(log_id).fetch_all::<(u32, u64)>().await?.into_iter().collect())
 }
 
 /// Copies the states of a log to the beginning of another, and gives each of its partitions a checkpoint and the head of a chain. Doing it
@@ -74,7 +77,7 @@ pub async fn carry(
     let mut carried = Carried::default();
     let mut generation = 0;
     let mut sources = Vec::new();
-    for partition in partitions(client, log_id).await? {
+    for partition in scored(client, log_id).await?.into_keys() {
         if let Some(at) = newest(client, log_id, partition).await? {
             generation = generation.max(at.generation);
             sources.push(at);
@@ -125,12 +128,10 @@ pub async fn forget(client: &clickhouse::Client, log_id: &str) -> Result<(), Err
     if log_id.starts_with("local:") {
         client.query("TRUNCATE TABLE log").execute().await?;
     }
-    for table in ["manager_state", "tenant_state"] {
-        let sql = format!("SELECT DISTINCT partition, generation FROM {table} WHERE log_id = ?");
-        for (partition, generation) in client.query(&sql).bind(log_id).fetch_all::<(u32, u32)>().await? {
-            let sql = format!("ALTER TABLE {table} DROP PARTITION (?, ?, ?)");
-            client.query(&sql).bind(log_id).bind(partition).bind(generation).execute().await?;
-        }
+    let sql = "SELECT partition, generation FROM manager_state WHERE log_id = ? UNION DISTINCT \
+               SELECT partition, generation FROM tenant_state WHERE log_id = ?";
+    for (partition, generation) in client.query(sql).bind(log_id).bind(log_id).fetch_all::<(u32, u32)>().await? {
+        drop_generation(client, log_id, partition, generation).await?;
     }
     Ok(())
 }

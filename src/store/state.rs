@@ -1,6 +1,6 @@
 //! Checkpoints: states of managers and tenants at an offset of the log, and what is known about the log itself.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, str::FromStr};
 
 use clickhouse::Row;
 use serde::{Deserialize, Serialize};
@@ -205,15 +205,16 @@ pub async fn drop_old_generations(client: &clickhouse::Client, log_id: &str, par
     );
     let old = client.query(&query).bind(log_id).bind(partition).bind(log_id).bind(partition).fetch_all::<u32>().await?;
     for generation in old {
-        for table in ["manager_state", "tenant_state"] {
-            client
-                .query(&format!("ALTER TABLE {table} DROP PARTITION (?, ?, ?)"))
-                .bind(log_id)
-                .bind(partition)
-                .bind(generation)
-                .execute()
-                .await?;
-        }
+        drop_generation(client, log_id, partition, generation).await?;
+    }
+    Ok(())
+}
+
+/// Drops the states of a generation; the tenants' last, as they say that there is one.
+pub(super) async fn drop_generation(client: &clickhouse::Client, log_id: &str, partition: u32, generation: u32) -> Result<(), Error> {
+    for table in ["manager_state", "tenant_state"] {
+        let sql = format!("ALTER TABLE {table} DROP PARTITION (?, ?, ?)");
+        client.query(&sql).bind(log_id).bind(partition).bind(generation).execute().await?;
     }
     Ok(())
 }
@@ -232,6 +233,14 @@ struct Meta<'a> {
 pub async fn meta(client: &clickhouse::Client, key: &str) -> Result<Option<String>, Error> {
     let query = "SELECT value FROM log_meta FINAL WHERE key = ?";
     Ok(client.query(query).bind(key).fetch_optional::<String>().await?)
+}
+
+/// The same as a number; none also where it is none.
+///
+/// # Errors
+/// When ClickHouse is away or refuses.
+pub async fn number<T: FromStr>(client: &clickhouse::Client, key: &str) -> Result<Option<T>, Error> {
+    Ok(meta(client, key).await?.and_then(|value| value.parse().ok()))
 }
 
 /// The free part of ClickHouse's fullest disk; none where the account may not ask.
@@ -266,6 +275,18 @@ pub async fn set_metas(client: &clickhouse::Client, values: &BTreeMap<String, St
 pub const LOG_TOPIC: &str = "log_topic";
 /// ... for what is added to the topic's offsets, so that they go on behind those of the log before.
 pub const LOG_BASE: &str = "log_base";
+/// ... for when somebody said last that they are about to put another log in force, milliseconds since 1970; empty: nobody is.
+pub const LOG_CLOSING: &str = "log_closing";
+/// Who did not say it again for so long has died.
+const CLOSING_MS: i64 = 600_000;
+
+/// Whether somebody is about to put another log in force.
+///
+/// # Errors
+/// When ClickHouse is away or refuses.
+pub async fn is_closing(client: &clickhouse::Client, now: Timestamp) -> Result<bool, Error> {
+    Ok(number::<i64>(client, LOG_CLOSING).await?.is_some_and(|said| now.millis() < said + CLOSING_MS))
+}
 
 /// ... for the offset behind which a log begins that took over the states of another one.
 pub fn begun_key(log_id: &str) -> String {

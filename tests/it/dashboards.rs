@@ -6,7 +6,6 @@ mod lint;
 mod prometheus;
 mod rules;
 mod sql;
-mod wire;
 
 use std::{
     collections::BTreeSet,

@@ -24,7 +24,7 @@ struct Store {
     data: String,
 }
 
-const TABLES: [&str; 6] = ["alerts", "alert_actions", "integrity", "integrity_heads", "integrity_salts", "integrity_erased"];
+const TABLES: [&str; 7] = ["alerts", "alert_queue", "alert_actions", "integrity", "integrity_heads", "integrity_salts", "integrity_erased"];
 
 impl Store {
     fn run(&self, sql: &str) {
@@ -146,6 +146,15 @@ fn a_changed_removed_or_inserted_row_is_found() {
     store.altered(&[&ahead], "alerts", made_up, "inserted");
     store.altered(&[&format!("ALTER TABLE alerts DELETE WHERE alert_id = '{id}'"), "TRUNCATE TABLE integrity_salts"], "alerts", "", "");
 
+    // The queue that is made of them: what nobody sees is as bad as what is gone.
+    store.altered(&[&format!("ALTER TABLE alert_queue DELETE WHERE alert_id = '{id}'")], "alert_queue", &id, "removed");
+    let calmed = format!("ALTER TABLE alert_queue UPDATE severity = 'low' WHERE alert_id = '{id}'");
+    store.altered(&[&calmed], "alert_queue", &id, "changed");
+    let lifted = "INSERT INTO alert_queue SELECT * REPLACE (version + 1 AS version) FROM alert_queue LIMIT 1";
+    store.altered(&[lifted], "alert_queue", "", "another version");
+    let shown = format!("INSERT INTO alert_queue SELECT * REPLACE ('{made_up}' AS alert_id) FROM alert_queue LIMIT 1");
+    store.altered(&[&shown], "alert_queue", made_up, "inserted");
+
     // Answers.
     let action = store.ask::<String>("SELECT action_id FROM alert_actions WHERE action = 'close'").remove(0);
     let verdict = "INSERT INTO alert_actions SELECT * REPLACE ('true_positive' AS verdict) FROM alert_actions WHERE action = 'close'";
@@ -179,7 +188,7 @@ fn a_changed_removed_or_inserted_row_is_found() {
     store.altered(&cut, "integrity", "", "removed");
     // All of it, as if there had never been a chain: an earlier output is what knows better.
     store.run("TRUNCATE TABLE alerts");
-    for table in &TABLES[1..4] {
+    for table in &TABLES[1..5] {
         store.run(&format!("TRUNCATE TABLE {table}"));
     }
     store.run("TRUNCATE TABLE checkpoints");
@@ -211,6 +220,9 @@ fn erased(store: &Store, data: &Path) {
     assert!(store.verify(&[], 1)["broken"][0]["what"].as_str().is_some_and(|w| w.starts_with("cannot be checked")));
     gone("alerts");
     gone("alert_actions");
+    let report = store.verify(&[], 1);
+    assert_eq!((&report["broken"][0]["table"], report["broken"].as_array().map(Vec::len)), (&json!("alert_queue"), Some(2)), "{report}");
+    gone("alert_queue");
     let report = store.verify(&[], 0);
     assert!(report["erased"].as_u64() > Some(2) && report["alerts"] == 0, "{report}");
     assert_eq!(store.ask::<u64>("SELECT count() FROM integrity_salts WHERE manager = 'anna'"), [0]);
@@ -249,12 +261,16 @@ fn what_was_stored_before_there_was_a_chain_is_taken_as_it_is() {
     filled(root.path(), &data);
     {
         let (_server, store) = open(&data);
-        for table in &TABLES[2..] {
+        for table in &TABLES[3..] {
             store.run(&format!("TRUNCATE TABLE {table}"));
         }
         store.run("ALTER TABLE alert_actions UPDATE proof = '' WHERE 1");
         let report = store.verify(&[], 1);
         assert!(report.to_string().contains("and no chain"), "{report}");
+        // There was no queue either: what is there fills it.
+        for drop in ["DROP TABLE alert_queue_feed", "DROP TABLE alert_queue", "ALTER TABLE log_meta DELETE WHERE key = 'migration/16'"] {
+            store.run(drop);
+        }
     }
     let service = Service::start(&data, &[]);
     let line = event("e3", &json!({"action": "export", "records": 900}));
@@ -272,4 +288,9 @@ fn what_was_stored_before_there_was_a_chain_is_taken_as_it_is() {
     store.keep();
     store.altered(&["ALTER TABLE alert_actions DELETE WHERE action = 'close'"], "alert_actions", "", "removed");
     store.altered(&["ALTER TABLE alerts DELETE WHERE version = 1"], "alerts", "", "removed");
+    // Pages are read from one column of the queue, dashboards from the others.
+    store.run("ALTER TABLE alert_queue MODIFY COLUMN packed REMOVE MATERIALIZED");
+    store.run("ALTER TABLE alert_queue UPDATE packed = replaceAll(packed, 'anna', 'ivan') WHERE 1");
+    let report = store.verify(&[], 1);
+    assert_eq!((&report["broken"][0]["table"], &report["broken"][0]["what"]), (&json!("alert_queue"), &json!("changed")), "{report}");
 }

@@ -189,7 +189,7 @@ fn is_test(item: &syn::Item) -> bool {
 }
 
 /// Files of a folder, deeper ones too.
-fn files(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     let mut all = Vec::new();
     for entry in fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("readable").path();

@@ -7,6 +7,7 @@ use std::{
     process::{Command, Stdio},
 };
 
+use filin::{event::DAY_MS, ops::clock};
 use serde_json::{Value, json};
 
 use crate::service::{Service, ended, filin, request, wait};
@@ -126,7 +127,8 @@ fn in_tables(service: &Service, texts: &[&str]) -> Vec<String> {
     let mut found = Vec::new();
     for table in tables {
         for text in texts {
-            let sql = format!("SELECT count() FROM {table} WHERE positionCaseInsensitive(toString(tuple(*)), '{text}') > 0");
+            let packed = if table == "alert_queue" { ", packed" } else { "" };
+            let sql = format!("SELECT count() FROM {table} WHERE positionCaseInsensitive(toString(tuple(*{packed})), '{text}') > 0");
             if runtime.block_on(client.query(&sql).fetch_one::<u64>()).unwrap_or_else(|e| panic!("{sql}: {e}")) > 0 {
                 found.push(format!("{table}: {text}"));
             }
@@ -258,4 +260,66 @@ fn no_secret_of_an_event_is_logged() {
             text.lines().find(|l| l.to_lowercase().contains(secret)).unwrap_or_default()
         );
     }
+}
+
+#[test]
+fn what_is_too_old_goes_and_is_no_theft() {
+    let root = tempfile::tempdir().expect("a folder");
+    let data = root.path().join("data");
+    let write = |name: &str, text: &str| {
+        let path = root.path().join(name);
+        fs::write(&path, text).expect("written");
+        path
+    };
+    let users = write("users.csv", "id,team\nanna,a\nboris,b\n");
+    let clients = write("clients.csv", "id,owner,team,decoy\nc-decoy,boris,b,true\n");
+    let config = |kept: &str| {
+        let text = format!(
+            "[embedded]\nlisten = \"127.0.0.1:0\"\ndata = {data:?}\n[canary]\nenabled = false\n[reference]\nusers = {users:?}\nclients = {clients:?}\n{kept}"
+        );
+        write("filin.toml", &text).to_str().expect("plain").to_owned()
+    };
+    let look = |id: &str, days_ago: i64| {
+        let time = clock::now().plus(-days_ago * DAY_MS);
+        json!({"id": id, "time": time, "source": "crm", "actor": {"id": "anna"}, "action": "view", "object": {"type": "client", "id": "c-decoy"}})
+            .to_string()
+    };
+    let at = config("");
+    let service = Service::start(&data, &["--config", &at]);
+    service.push("canonical", &[&write("events.jsonl", &[look("old", 200), look("new", 1)].join("\n"))]);
+    service.settle();
+    let alerts = |service: &Service, table: &str| service.count(&format!("SELECT uniqExact(alert_id) FROM filin.{table}"));
+    assert_eq!((alerts(&service, "alerts"), alerts(&service, "alert_queue")), (2, 2));
+    service.stop();
+
+    let at = config("[log]\nretention = \"14d\"\n[retention]\nevents = \"30d\"\nalerts = \"90d\"\n");
+    let service = Service::start(&data, &["--config", &at]);
+    wait("the old alert to go", || (alerts(&service, "alerts") == 1 && alerts(&service, "alert_queue") == 1).then_some(()));
+    let (status, page) = service.http("GET", "/v1/alerts", b"");
+    let shown: Value = serde_json::from_str(&page).expect("JSON");
+    assert_eq!((status, shown["alerts"].as_array().map(Vec::len)), (200, Some(1)), "{page}");
+    let ttl = "SELECT name FROM system.tables WHERE database = 'filin' AND engine_full LIKE '%toIntervalDay({})%' ORDER BY name";
+    let with = |days: &str| service.ask(&ttl.replace("{}", days));
+    assert_eq!((with("14").as_str(), with("90").as_str()), ("log", "alert_actions\nalert_queue\nalerts"));
+    assert!(with("30").starts_with("alert_priorities\ncanaries\nevents\nevents_raw\nmanager_day\n"), "{}", with("30"));
+    let report: Value = serde_json::from_slice(&ended(filin(&["verify", "--json", "--config", &at]), 0).stdout).expect("JSON");
+    assert!(report["expired"].as_u64() >= Some(1) && report["alerts"].as_u64() >= Some(1), "{report}");
+    service.stop();
+
+    // Taken back, and set without the service.
+    let set = |kept: &str| ended(filin(&["migrate", "--config", &config(kept)]), 0);
+    let with = |days: &str| {
+        let server = crate::pipeline::Server::start(&data);
+        let client = filin::store::client(&server.access());
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        runtime.block_on(client.query(&ttl.replace("{}", days)).fetch_all::<String>()).expect("names").len()
+    };
+    set("");
+    assert_eq!(with("90"), 3, "what is not said stays as it is");
+    set("[retention]\nalerts = \"forever\"\n");
+    assert_eq!(with("90"), 0);
+    let wrong = config("[log]\nretention = \"60d\"\n[retention]\nevents = \"50d\"\nalerts = \"30d\"\n");
+    let said = ended(filin(&["check", "--config", &wrong]), 2);
+    let said = String::from_utf8_lossy(&said.stderr).into_owned() + &String::from_utf8_lossy(&said.stdout);
+    assert!(said.contains("retention.events") && said.contains("retention.alerts"), "{said}");
 }

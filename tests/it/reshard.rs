@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
+use filin::{ops::clock, store::state};
 use serde_json::{Value, json};
 
 use crate::service::{Service, ended, filin};
@@ -145,4 +146,45 @@ fn a_topic_is_followed_by_another() {
     let alerts = root.path().join("again.jsonl");
     ended(filin(&["replay", "--from-log", "--verify", "--config", config, "--alerts", alerts.to_str().expect("plain")]), 0);
     ended(filin(&["verify", "--config", config]), 0);
+}
+
+#[cfg(feature = "kafka")]
+#[test]
+fn whoever_only_takes_events_in_stops_before_a_log_ends() {
+    let root = tempfile::tempdir().expect("a folder");
+    let server = crate::pipeline::Server::start(&root.path().join("server"));
+    let access = server.access();
+    let text = format!(
+        "[kafka]\nbrokers = [{:?}]\ngroup = \"closing\"\nlog_topic = \"closing.log\"\npartitions = 2\n\
+         [clickhouse]\nurl = \"{}\"\nuser = \"{}\"\npassword = \"{}\"\n[privacy]\nalias_key = \"a key for this test, long enough\"\n",
+        crate::kafka::address(),
+        access.url,
+        access.user,
+        access.password
+    );
+    let config = root.path().join("filin.toml");
+    fs::write(&config, text).expect("written");
+    let config = config.to_str().expect("plain");
+    // It is a member of no group: nobody sees it but by what it does.
+    let service = Service::start(&root.path().join("data"), &["--config", config, "--role", "normalise"]);
+    let events = root.path().join("events.jsonl");
+    fs::write(&events, crate::integrity::event("e1", &json!({"action": "export", "records": 500}))).expect("written");
+    service.push("canonical", &[&events]);
+    ended(filin(&["log", "reshard", "--partitions", "3", "--config", config]), 0);
+    assert_eq!(service.end(), Some(1), "it was told that the log is replaced");
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let scored = filin::store::client(&access);
+    let scored = scored.query("SELECT count() FROM events WHERE tenant = 'default'");
+    assert_eq!(runtime.block_on(scored.fetch_one::<u64>()).expect("a number"), 1, "what it took in is scored");
+    // A supervisor starts it again at once: not before the command is done.
+    let client = filin::store::client(&access);
+    let say = |mark: &str| runtime.block_on(state::set_meta(&client, state::LOG_CLOSING, mark)).expect("said");
+    say(&clock::now().millis().to_string());
+    let data = root.path().join("again");
+    let again = filin(&["run", "--listen", "127.0.0.1:0", "--config", config, "--data", data.to_str().expect("plain")]);
+    let error = String::from_utf8(ended(again, 1).stderr).expect("text");
+    assert!(error.contains("is replacing the log"), "{error}");
+    // Whoever gave it has died.
+    say(&clock::now().plus(-660_000).millis().to_string());
+    Service::start(&data, &["--config", config]).stop();
 }

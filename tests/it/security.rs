@@ -2,21 +2,15 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
+use crate::layers::files;
+
 /// Names of the tests of a folder: functions behind a line that makes them one.
-fn tests_of(folder: &Path, found: &mut BTreeSet<String>) {
-    for entry in fs::read_dir(folder).expect("a folder") {
-        let path = entry.expect("readable").path();
-        if path.is_dir() {
-            tests_of(&path, found);
-            continue;
-        }
-        if path.extension().is_none_or(|e| e != "rs") {
-            continue;
-        }
-        let text = fs::read_to_string(&path).expect("readable");
+fn tests_of(folder: &Path) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for path in files(folder) {
         // Within a macro of properties the attribute stands there as well.
         let mut marked = false;
-        for line in text.lines().map(str::trim) {
+        for line in fs::read_to_string(&path).expect("readable").lines().map(str::trim) {
             match line {
                 _ if line.starts_with("#[test]") || line.starts_with("#[tokio::test") => marked = true,
                 _ if line.starts_with("#[") || line.starts_with("//") => {}
@@ -28,6 +22,7 @@ fn tests_of(folder: &Path, found: &mut BTreeSet<String>) {
             }
         }
     }
+    found
 }
 
 /// What a page names in its last column, between backticks.
@@ -42,9 +37,7 @@ fn named(page: &str) -> BTreeSet<String> {
 #[test]
 fn every_test_that_is_named_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut there = BTreeSet::new();
-    tests_of(&root.join("src"), &mut there);
-    tests_of(&root.join("tests"), &mut there);
+    let there = &tests_of(&root.join("src")) | &tests_of(&root.join("tests"));
     let page = fs::read_to_string(root.join("SECURITY.md")).expect("SECURITY.md");
     let rows: Vec<&str> =
         page.lines().filter(|l| ["| S", "| T", "| R", "| I", "| D", "| E"].iter().any(|kind| l.starts_with(kind))).collect();

@@ -119,6 +119,11 @@ impl Service {
         self.child.wait().expect("it ended");
     }
 
+    /// Waits until it ends by itself, and says with what.
+    pub(crate) fn end(mut self) -> Option<i32> {
+        wait("the service to end", || self.child.try_wait().expect("a child")).code()
+    }
+
     /// Asks it to stop, and waits; it must end well.
     pub(crate) fn stop(mut self) {
         let pid = self.child.id().to_string();

@@ -15,8 +15,6 @@ use std::{
     time::Duration,
 };
 
-use data_encoding::HEXLOWER;
-use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
 
 pub(crate) use book::Book;
@@ -30,6 +28,7 @@ use crate::{
         clock,
         config::{Account, Duty, Login as Rules, Secret},
         metrics::{LoggedIn, Metrics},
+        random,
     },
     store::{
         self,
@@ -154,14 +153,10 @@ pub struct Parts {
     pub password: Secret,
 }
 
-fn sha256(text: &str) -> String {
-    HEXLOWER.encode(&Sha256::digest(text.as_bytes()))
-}
-
 /// What a log-in holds for: with other rights it has ended.
 fn stamp(account: &Account, generation: u64) -> String {
     let of = |text: &Option<String>| text.as_deref().map_or("-".to_owned(), |t| format!("+{t}"));
-    sha256(&[account.role.as_str(), &of(&account.tenant), &of(&account.user), &generation.to_string()].join("\0"))
+    Account::hash_of([account.role.as_str(), &of(&account.tenant), &of(&account.user), &generation.to_string()].join("\0").as_bytes())
 }
 
 impl Login {
@@ -169,13 +164,13 @@ impl Login {
     /// When the system has no random bytes.
     pub fn new(parts: Parts) -> std::io::Result<Self> {
         let Parts { accounts, rules, book, keys, witness, metrics, place, password } = parts;
-        let dummy = self::password::hash(&way::fresh()?)?;
+        let dummy = self::password::hash(&random::token()?)?;
         let (turns, throttle) = (Semaphore::new(AT_ONCE), Mutex::new(Throttle::default()));
         Ok(Self { accounts, rules, book, keys, witness, metrics, place, password, dummy, turns, throttle })
     }
 
     fn account(&self, name: &str, now: Timestamp) -> Option<&Account> {
-        self.accounts.iter().find(|a| a.name == name && a.expires.is_none_or(|end| now < end))
+        Account::valid(&self.accounts, name, now)
     }
 
     /// Whose log-in a cookie stands for, where it holds still; `at_work`: somebody looks, so that it is not idle.
@@ -183,7 +178,7 @@ impl Login {
     /// # Errors
     /// When the store is away.
     pub(super) async fn session(&self, id: &str, now: Timestamp, at_work: bool) -> Result<Option<Session>, store::Error> {
-        let id_sha256 = sha256(id);
+        let id_sha256 = Account::hash_of(id.as_bytes());
         let Some(row) = self.book.session(&id_sha256).await? else { return Ok(None) };
         let idle = now.millis() - row.seen;
         if row.ended > 0 || now.millis() >= row.expires || idle >= clock::millis(self.rules.idle) {
@@ -211,12 +206,10 @@ impl Login {
         password::check(new, typed.name).map_err(Shut::Weak)?;
         let (account, old) = self.proved(typed, now).await?;
         let hash = self.hash(new).await?;
-        let changed = changed(old, &account.name, &account.name, now);
-        let generation = changed.revision;
-        let credential = Credential { password: hash, generation, invite_sha256: String::new(), invite_expires: 0, ..changed };
+        let credential = Credential { password: hash, ..anew(changed(old, &account.name, &account.name, now)) };
         self.book.keep(&credential).await?;
         self.saw(&account.name, Door::Changed { from: typed.from }, now);
-        self.open(account, generation, typed.from, now).await
+        self.open(account, credential.generation, typed.from, now).await
     }
 
     /// Who it is, by password and code. Whatever is wrong, the work and the answer are the same.
@@ -238,7 +231,7 @@ impl Login {
         let (Some(account), Some(credential), true, Some(step)) = (account, known, right, step) else {
             return wrong(account.map_or(NOBODY, |a| a.name.as_str()));
         };
-        if !self.book.claim(&format!("code/{name}/{step}"), &way::fresh()?, now.millis()).await? {
+        if !self.book.claim(&format!("code/{name}/{step}"), &random::token()?, now.millis()).await? {
             // Whoever read it over a shoulder, or on its way.
             return wrong(&account.name);
         }
@@ -248,9 +241,9 @@ impl Login {
 
     /// A new log-in with a new id.
     async fn open(&self, account: &Account, generation: u64, from: Option<IpAddr>, now: Timestamp) -> Result<String, Shut> {
-        let id = way::fresh()?;
+        let id = random::token()?;
         let (started, expires) = (now.millis(), now.plus(clock::millis(self.rules.longest)).millis());
-        let (id_sha256, stamp) = (sha256(&id), stamp(account, generation));
+        let (id_sha256, stamp) = (Account::hash_of(id.as_bytes()), stamp(account, generation));
         let row = SessionRow { id_sha256, name: account.name.clone(), stamp, started, expires, seen: started, ended: 0 };
         self.book.save(&row).await?;
         self.metrics.logged_in(LoggedIn::Ok);
@@ -270,9 +263,13 @@ impl Login {
     /// Makes a link; one that there was opens nothing any more. What somebody has goes on until the link is used.
     pub(super) async fn invite(&self, name: &str, by: &str, span: Duration, now: Timestamp) -> Result<Option<Invite>, Shut> {
         let Some(account) = self.account(name, now) else { return Ok(None) };
-        let (link, expires) = (way::fresh()?, now.plus(clock::millis(span)));
+        let (link, expires) = (random::token()?, now.plus(clock::millis(span)));
         let old = self.book.credential(name).await?.unwrap_or_default();
-        let credential = Credential { invite_sha256: sha256(&link), invite_expires: expires.millis(), ..changed(old, name, by, now) };
+        let credential = Credential {
+            invite_sha256: Account::hash_of(link.as_bytes()),
+            invite_expires: expires.millis(),
+            ..changed(old, name, by, now)
+        };
         self.book.keep(&credential).await?;
         self.saw(by, Door::Invited(account.name.clone()), now);
         Ok(Some(Invite { name: account.name.clone(), url: format!("{}/enrol?link={link}", self.place), expires }))
@@ -281,10 +278,8 @@ impl Login {
     /// Takes password and second factor away and ends all log-ins; false: there was nothing to take.
     pub(super) async fn revoke(&self, name: &str, by: &str, now: Timestamp) -> Result<bool, Shut> {
         let Some(old) = self.book.credential(name).await? else { return Ok(false) };
-        let changed = changed(old, name, by, now);
-        let (password, totp, invite_sha256) = (String::new(), String::new(), String::new());
-        let generation = changed.revision;
-        self.book.keep(&Credential { password, totp, invite_sha256, invite_expires: 0, generation, ..changed }).await?;
+        let (password, totp) = (String::new(), String::new());
+        self.book.keep(&Credential { password, totp, ..anew(changed(old, name, by, now)) }).await?;
         self.saw(by, Door::Revoked(name.to_owned()), now);
         Ok(true)
     }
@@ -297,7 +292,7 @@ impl Login {
         if self.book.credentials().await?.iter().any(|c| !c.password.is_empty() && self.account(&c.name, now).is_some()) {
             return Ok(None);
         }
-        let there = || self.accounts.iter().filter(|a| a.expires.is_none_or(|end| now < end));
+        let there = || self.accounts.iter().filter(|a| a.is_valid(now));
         let Some(account) = there().find(|a| a.role == Duty::Admin).or_else(|| there().next()) else { return Ok(None) };
         let invite = self.invite(&account.name, "filin", INVITE, now).await;
         invite.map_err(|e| store::Error::Away(e.to_string()))
@@ -305,7 +300,7 @@ impl Login {
 
     /// Whom a link invites.
     pub(crate) async fn invited(&self, link: &str, now: Timestamp) -> Result<Invited, Shut> {
-        let credential = self.book.invited(&sha256(link)).await?.filter(|c| now.millis() < c.invite_expires);
+        let credential = self.book.invited(&Account::hash_of(link.as_bytes())).await?.filter(|c| now.millis() < c.invite_expires);
         let name = credential.filter(|c| self.account(&c.name, now).is_some()).ok_or(Shut::Link)?.name;
         Ok(Invited { name, secret: self.keys.factor(link) })
     }
@@ -317,19 +312,18 @@ impl Login {
         self.attempt(&name, typed.from, now)?;
         let step = totp::accepts(&secret, typed.code, now).ok_or(Shut::Wrong)?;
         let hash = self.hash(typed.password).await?;
-        let mine = way::fresh()?;
-        if !self.book.claim(&format!("link/{}", sha256(link)), &mine, now.millis()).await? {
+        let mine = random::token()?;
+        if !self.book.claim(&format!("link/{}", Account::hash_of(link.as_bytes())), &mine, now.millis()).await? {
             return Err(Shut::Link);
         }
         self.book.claim(&format!("code/{name}/{step}"), &mine, now.millis()).await?;
         let account = self.account(&name, now).ok_or(Shut::Link)?;
         let changed = changed(self.book.credential(&name).await?.unwrap_or_default(), &name, &name, now);
-        let (generation, totp) = (changed.revision, self.keys.seal(&name, &secret)?);
-        let credential = Credential { password: hash, totp, generation, invite_sha256: String::new(), invite_expires: 0, ..changed };
+        let credential = Credential { password: hash, totp: self.keys.seal(&name, &secret)?, ..anew(changed) };
         self.book.keep(&credential).await?;
         self.saw(&name, Door::Enrolled { from: typed.from }, now);
         self.right(&name, typed.from);
-        self.open(account, generation, typed.from, now).await
+        self.open(account, credential.generation, typed.from, now).await
     }
 
     fn attempt(&self, name: &str, from: Option<IpAddr>, now: Timestamp) -> Result<(), Shut> {
@@ -368,4 +362,9 @@ impl Login {
 fn changed(old: Credential, name: &str, by: &str, now: Timestamp) -> Credential {
     let revision = u64::try_from(now.millis()).unwrap_or_default().max(old.revision + 1);
     Credential { name: name.to_owned(), revision, at: now.millis(), by: by.to_owned(), ..old }
+}
+
+/// The same where whatever there was ends with the change: log-ins of the generation before, and a link.
+fn anew(changed: Credential) -> Credential {
+    Credential { generation: changed.revision, invite_sha256: String::new(), invite_expires: 0, ..changed }
 }

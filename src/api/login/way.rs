@@ -23,14 +23,6 @@ enum Cookie {
     Form,
 }
 
-/// Bytes of an id.
-const ID: usize = 32;
-
-/// An id that nobody can guess.
-pub(super) fn fresh() -> std::io::Result<String> {
-    Ok(URL_SAFE_NO_PAD.encode(random::bytes::<ID>()?))
-}
-
 impl Way {
     const fn name(self, cookie: Cookie) -> &'static str {
         match (self, cookie) {
@@ -47,7 +39,7 @@ impl Way {
         let mut ours = pairs.filter_map(|pair| pair.trim().split_once('=')).filter(|(name, _)| *name == self.name(cookie));
         let (_, value) = ours.next()?;
         // Two of one name: somebody else set one of them.
-        let legal = ours.next().is_none() && URL_SAFE_NO_PAD.decode(value).is_ok_and(|id| id.len() == ID);
+        let legal = ours.next().is_none() && URL_SAFE_NO_PAD.decode(value).is_ok_and(|id| id.len() == random::TOKEN);
         legal.then(|| value.to_owned())
     }
 
@@ -76,7 +68,7 @@ impl Way {
     pub(crate) fn form(self, headers: &HeaderMap) -> std::io::Result<(String, Option<HeaderValue>)> {
         match self.read(headers, Cookie::Form) {
             Some(id) => Ok((id, None)),
-            None => fresh().map(|id| (id.clone(), Some(self.write(Cookie::Form, &id, "")))),
+            None => random::token().map(|id| (id.clone(), Some(self.write(Cookie::Form, &id, "")))),
         }
     }
 

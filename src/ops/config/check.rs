@@ -14,8 +14,8 @@ use serde_json::Value;
 
 use super::{
     Account, Alerts, Backup, Binding, Canary, Config, Control, Duty, Embedded, Escalation, Flags, Http, Kafka, Known, Login, Mistakes,
-    Pipeline, Place, Prior, Privacy, Proxy, Reference, Role, Secret, Server, Sigma, Source, Store, Tenant, Tls, Webhook, file,
-    value::{List, Size, Span, span_text},
+    Pipeline, Place, Prior, Privacy, Proxy, Reference, Retention, Role, Secret, Server, Sigma, Source, Store, Tenant, Tls, Webhook, file,
+    value::{Kept, List, Size, Span, span_text},
 };
 use crate::event::{Access, Budget, DEFAULT_TENANT, is_own};
 
@@ -45,6 +45,7 @@ pub(super) fn check(file: file::File, flags: &Flags, known: &Known<'_>, home: &P
         store: c.store(file.clickhouse, file.embedded),
         tenants: c.tenants(file.tenants, known),
         log_retention: c.span("log.retention", file.log.retention, 30 * DAY, DAY..=3650 * DAY),
+        retention: c.retention(&file.retention, file.log.retention),
         pipeline: c.pipeline(&file.pipeline),
         alerts: c.alerts(file.alerts, known),
         controls: c.controls(file.controls, known),
@@ -614,6 +615,23 @@ impl Checker<'_> {
             self.mistakes.add(path, format!("{value} is not within {from} and {to}"));
         }
         value
+    }
+
+    /// What is not said stays as it is. Nothing goes before the log that gave it, or a replay would miss it.
+    fn retention(&mut self, given: &file::Retention, log: Option<Span>) -> Retention {
+        let kept = log.map_or(30 * DAY, |Span(span)| span);
+        let mut of = |path: &str, given: Option<Kept>, least: Duration| {
+            if let Some(Kept::For(span)) = given {
+                self.span(path, Some(Span(span)), least, least..=3650 * DAY);
+            }
+            given
+        };
+        Retention {
+            log: log.map(|Span(span)| Kept::For(span)),
+            events: of("retention.events", given.events, kept + 7 * DAY),
+            dead_letters: of("retention.dead_letters", given.dead_letters, DAY),
+            alerts: of("retention.alerts", given.alerts, kept + 7 * DAY),
+        }
     }
 
     fn lateness(&mut self, path: &str, given: Option<Span>) -> u32 {

@@ -8,7 +8,7 @@ use serde::{
 };
 use serde_json::Value;
 
-use super::value::{List, Scalar, Secret, Size, Span};
+use super::value::{Kept, List, Scalar, Secret, Size, Span};
 use crate::event::{Budget, Timestamp};
 
 /// All of it. Every key may be absent.
@@ -24,6 +24,7 @@ pub(super) struct File {
     pub(super) embedded: Embedded,
     pub(super) tenants: BTreeMap<String, Tenant>,
     pub(super) log: Log,
+    pub(super) retention: Retention,
     pub(super) pipeline: Pipeline,
     pub(super) alerts: Alerts,
     pub(super) controls: BTreeMap<String, Control>,
@@ -225,6 +226,18 @@ pub(super) struct Tenant {
 pub(super) struct Log {
     /// How long its records are kept.
     pub(super) retention: Option<Span>,
+}
+
+/// How long what is stored is kept.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Retention {
+    /// Events and what was found in them.
+    pub(super) events: Option<Kept>,
+    /// Dead letters.
+    pub(super) dead_letters: Option<Kept>,
+    /// Alerts and answers.
+    pub(super) alerts: Option<Kept>,
 }
 
 /// From source to store.

@@ -21,7 +21,7 @@ use sha2::{Digest as _, Sha256};
 
 pub use layers::{Mistake, Mistakes};
 pub use security::{Weakness, weaknesses};
-pub use value::{Secret, span, span_text};
+pub use value::{Kept, Secret, span, span_text};
 
 use crate::event::{Access, Budget, Timestamp, words};
 
@@ -51,6 +51,8 @@ pub struct Config {
     /// How long records of the log are kept.
     #[serde(serialize_with = "value::serialize_span")]
     pub log_retention: Duration,
+    /// How long what is stored is kept.
+    pub retention: Retention,
     /// From source to store.
     pub pipeline: Pipeline,
     /// Alerts and where they go.
@@ -69,6 +71,19 @@ pub struct Config {
     pub backup: Option<Backup>,
     /// Keys that were given and do nothing yet in this version.
     pub no_effect: Vec<String>,
+}
+
+/// How long what is stored is kept; none: as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Retention {
+    /// The log, where it is a table.
+    pub log: Option<Kept>,
+    /// Events and what was found in them.
+    pub events: Option<Kept>,
+    /// Dead letters.
+    pub dead_letters: Option<Kept>,
+    /// Alerts and answers.
+    pub alerts: Option<Kept>,
 }
 
 words! {
@@ -178,6 +193,16 @@ impl Account {
     /// slow hash, and costs no log-in a second.
     pub fn hash_of(token: &[u8]) -> String {
         HEXLOWER.encode(&Sha256::digest(token))
+    }
+
+    /// Whether they are let in still.
+    pub fn is_valid(&self, now: Timestamp) -> bool {
+        self.expires.is_none_or(|end| now < end)
+    }
+
+    /// The one of this name, where they are let in.
+    pub fn valid<'a>(all: &'a [Self], name: &str, now: Timestamp) -> Option<&'a Self> {
+        all.iter().find(|account| account.name == name && account.is_valid(now))
     }
 }
 

@@ -2,7 +2,10 @@
 
 use std::{fmt, time::Duration};
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{self, IntoDeserializer as _},
+};
 
 /// Something nobody may read in a log: `Debug`, `Display` and JSON hide it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
@@ -74,6 +77,35 @@ pub fn span_text(span: Duration) -> String {
 
 pub(super) fn serialize_span<S: Serializer>(span: &Duration, s: S) -> Result<S::Ok, S::Error> {
     s.serialize_str(&span_text(*span))
+}
+
+/// How long rows of a kind are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// Until somebody is erased.
+    Forever,
+    /// So long.
+    For(Duration),
+}
+
+impl Serialize for Kept {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Forever => s.serialize_str("forever"),
+            Self::For(span) => serialize_span(span, s),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Kept {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(d)?;
+        if text == "forever" {
+            return Ok(Self::Forever);
+        }
+        let span = Span::deserialize(text.into_deserializer()).map_err(|e: D::Error| de::Error::custom(format!("{e}, or \"forever\"")))?;
+        Ok(Self::For(span.0))
+    }
 }
 
 impl<'de> Deserialize<'de> for Span {

@@ -105,9 +105,9 @@ async fn put(place: &Arc<Place>, bytes: Vec<u8>) -> Result<(Chunk, u64), Error> 
 
 /// Tables with rows of their own, in the order in which they are read.
 async fn tables(client: &clickhouse::Client) -> Result<Vec<String>, Error> {
-    // Log-ins that have ended must not come back with a restore.
+    // Log-ins that have ended must not come back with a restore; the queue comes back with the alerts.
     let query = "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree' \
-                 AND name NOT IN ('sessions', 'login_claims') ORDER BY name";
+                 AND name NOT IN ('sessions', 'login_claims', 'alert_queue') ORDER BY name";
     let mut names = client.query(query).fetch_all::<String>().await?;
     let rank = |name: &String| {
         let first = FIRST.iter().position(|f| f == name);

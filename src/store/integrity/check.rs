@@ -1,7 +1,11 @@
 //! What is stored against the chain.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
+use clickhouse::Row as _;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -11,7 +15,7 @@ use super::{
 };
 use crate::{
     event::{DAY_MS, Timestamp},
-    store::{Error, Keep, actions::ActionRow, rows::AlertRow, unchecked},
+    store::{Error, Keep, actions::ActionRow, long, quoted, retention, rows::AlertRow, unchecked},
 };
 
 /// Something that is not as it was written.
@@ -25,7 +29,7 @@ pub struct Broken {
     pub from: u64,
     /// ... and that of the link.
     pub to: u64,
-    /// `alerts`, `alert_actions`, `integrity` or `integrity_heads`.
+    /// `alerts`, `alert_actions`, `alert_queue`, `integrity` or `integrity_heads`.
     pub table: &'static str,
     /// The row: `alert_id/version`, an action's id, a link's hash.
     pub id: String,
@@ -102,6 +106,24 @@ struct Found {
     proof: Option<(String, ActionRow)>,
 }
 
+/// An alert in its newest version.
+struct Newest {
+    version: u32,
+    digest: Hash,
+    manager: String,
+    opened_at: i64,
+    place: (u32, u64),
+}
+
+/// What the queue shows of an alert.
+#[derive(Clone, Copy)]
+struct Shown {
+    version: u32,
+    digest: Hash,
+    opened_at: i64,
+    place: (u32, u64),
+}
+
 /// A row in a link.
 struct Linked<'a> {
     link: &'a LinkRow,
@@ -120,6 +142,10 @@ struct Read {
     links: Vec<LinkRow>,
     alerts: BTreeMap<String, Found>,
     actions: BTreeMap<String, Found>,
+    /// By alert, what its newest version in `alerts` is ...
+    newest: BTreeMap<String, Newest>,
+    /// ... and which one the queue shows.
+    queue: BTreeMap<String, Shown>,
     salts: Salts,
     erased: BTreeSet<String>,
     /// The greatest position of the local log; none: it is elsewhere, or empty.
@@ -137,40 +163,68 @@ impl Read {
         let query = "SELECT ?fields FROM integrity FINAL ORDER BY log_id, partition, chain, log_offset, hash";
         let links = client.query(query).fetch_all::<LinkRow>().await?;
         let (mut alerts, mut actions) = (BTreeMap::new(), BTreeMap::new());
+        let mut queue = queue(client, "1").await?;
         let mut cursor = unchecked(client).query("SELECT ?fields FROM alerts FINAL").fetch::<AlertRow>()?;
-        let mut about = BTreeMap::new();
+        let mut newest: BTreeMap<String, Newest> = BTreeMap::new();
         while let Some(row) = cursor.next().await? {
-            about.entry(row.alert_id.clone()).or_insert_with(|| (row.manager.clone(), row.log_partition));
-            let found = Found {
-                who: (row.tenant.clone(), row.manager.clone()),
-                digest: alert_digest(&row),
-                partition: row.log_partition,
-                offset: row.log_offset,
-                proof: None,
-            };
+            let (digest, partition, offset) = (alert_digest(&row), row.log_partition, row.log_offset);
+            if newest.get(&row.alert_id).is_none_or(|n| n.version < row.version) {
+                let manager = row.manager.clone();
+                newest.insert(
+                    row.alert_id.clone(),
+                    Newest { version: row.version, digest, manager, opened_at: row.opened_at, place: (partition, offset) },
+                );
+            }
+            let found = Found { who: (row.tenant.clone(), row.manager.clone()), digest, partition, offset, proof: None };
             alerts.insert(format!("{}/{}", row.alert_id, row.version), found);
         }
         let mut cursor = client.query("SELECT ?fields FROM alert_actions FINAL").fetch::<ActionRow>()?;
         while let Some(row) = cursor.next().await? {
-            let (manager, partition) = about.get(&row.alert_id).cloned().unwrap_or_default();
+            let (manager, partition) = newest.get(&row.alert_id).map(|n| (n.manager.clone(), n.place.0)).unwrap_or_default();
             let who = (row.tenant.clone(), manager);
             let (digest, id) = (action_digest(&row), row.action_id.clone());
             actions.insert(id, Found { who, digest, partition, offset: 0, proof: Some((row.proof.clone(), row)) });
         }
+        // What came while alerts were read: a row is in them before it is in the queue.
+        for _ in 0..3 {
+            let behind = |(id, n): &(&String, &Newest)| queue.get(*id).is_none_or(|q| q.version < n.version);
+            let late: Vec<&String> = newest.iter().filter(behind).map(|(id, _)| id).collect();
+            if late.is_empty() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            let late: Vec<String> = late.into_iter().map(|id| quoted(id)).collect();
+            let found = self::queue(client, &format!("alert_id IN ({})", late.join(", "))).await?;
+            // Those that moved on meanwhile are of no version that was read.
+            queue.extend(found.into_iter().map(|(id, shown)| {
+                let read = newest.get(&id).filter(|n| n.version < shown.version);
+                let shown = read.map_or(shown, |n| Shown { version: n.version, digest: n.digest, ..shown });
+                (id, shown)
+            }));
+        }
         let (salts, erased) = (salts::all(client).await?, salts::erased(client, seal).await?);
         let logged = client.query("SELECT max(seq) FROM log HAVING count() > 0").fetch_optional::<u64>().await?;
-        let engine = "SELECT engine_full FROM system.tables WHERE database = currentDatabase() AND name = ?";
-        let engine = async |table: &str| client.query(engine).bind(table).fetch_one::<String>().await;
-        let kept_d = [kept(&engine("alerts").await?), kept(&engine("alert_actions").await?)];
-        Ok(Self { checkpoints, heads, links, alerts, actions, salts, erased: erased.into_keys().collect(), logged, kept_d })
+        let kept_d = [retention::now(client, "alerts").await?, retention::now(client, "alert_actions").await?];
+        Ok(Self { checkpoints, heads, links, alerts, actions, newest, queue, salts, erased: erased.into_keys().collect(), logged, kept_d })
     }
 }
 
-/// The days of a table's TTL.
-fn kept(engine: &str) -> Option<i64> {
-    let (_, ttl) = engine.split_once(" TTL ")?;
-    let (_, rest) = ttl.split_once("toIntervalDay(")?;
-    rest.split(')').next()?.parse().ok()
+/// What the queue shows of the alerts that a condition picks. A row stands there twice, in its columns and as one value.
+async fn queue(client: &clickhouse::Client, condition: &str) -> Result<BTreeMap<String, Shown>, Error> {
+    let condition = condition.replace('?', "??");
+    let sql = format!("SELECT ?fields FROM alert_queue FINAL WHERE {condition}");
+    let mut cursor = long(unchecked(client).query(&sql)).fetch::<AlertRow>()?;
+    let mut found = BTreeMap::new();
+    while let Some(row) = cursor.next().await? {
+        let (digest, place) = (alert_digest(&row), (row.log_partition, row.log_offset));
+        found.insert(row.alert_id, Shown { version: row.version, digest, opened_at: row.opened_at, place });
+    }
+    let columns = AlertRow::COLUMN_NAMES.join(", ");
+    let sql = format!("SELECT alert_id FROM alert_queue FINAL WHERE packed != formatRow('RowBinary', {columns}) AND {condition}");
+    for id in long(client.query(&sql)).fetch_all::<String>().await? {
+        found.entry(id).and_modify(|shown| shown.digest = Hash::default());
+    }
+    Ok(found)
 }
 
 /// Compares every alert and every action with the chain, and the chain with itself.
@@ -200,6 +254,7 @@ fn judge(read: &Read, seal: &Seal, now: Timestamp) -> Report {
         }
     }
     rows(read, seal, now, &heads, &linked, &mut report);
+    queued(read, now, &heads, &mut report);
     report.broken.sort();
     report
 }
@@ -321,6 +376,32 @@ fn rows(
                 report.broken.push(broken(&l.link.log_id, l.link.partition, (l.from, l.link.log_offset), table, id, what));
             }
         }
+    }
+}
+
+/// Compares the queue with the alerts that it is made of; what is wrong with these is said already.
+fn queued(read: &Read, now: Timestamp, heads: &BTreeMap<(&str, u32), &HeadRow>, report: &mut Report) {
+    let said = report.broken.iter().filter(|b| b.table == "alerts").map(|b| b.id.split_once('/').map_or("", |(id, _)| id).to_owned());
+    let said: BTreeSet<String> = said.collect();
+    let mut wrong = |id: &str, (partition, offset): (u32, u64), what: &str| {
+        if !said.contains(id) {
+            let head = heads.values().filter(|h| h.partition == partition).max_by_key(|h| h.log_offset);
+            let log_id = head.map_or("", |h| h.log_id.as_str());
+            report.broken.push(broken(log_id, partition, (offset, offset), "alert_queue", id, what));
+        }
+    };
+    // Of what is too old each table drops its rows when it merges.
+    let is_kept = |opened_at: i64| read.kept_d[0].is_none_or(|days| opened_at + days * DAY_MS >= now.millis());
+    for (id, newest) in read.newest.iter().filter(|(_, n)| is_kept(n.opened_at)) {
+        match read.queue.get(id) {
+            None => wrong(id, newest.place, "removed"),
+            Some(q) if q.version != newest.version => wrong(id, newest.place, "another version than the newest in alerts"),
+            Some(q) if q.digest != newest.digest => wrong(id, newest.place, "changed"),
+            Some(_) => {}
+        }
+    }
+    for (id, q) in read.queue.iter().filter(|(id, q)| !read.newest.contains_key(*id) && is_kept(q.opened_at)) {
+        wrong(id, q.place, "inserted: there is no such alert");
     }
 }
 

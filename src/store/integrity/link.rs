@@ -6,13 +6,7 @@ use clickhouse::Row;
 use serde::{Deserialize, Serialize};
 
 use super::{ACTIONS, ALERTS, Hash, Person, Salts, Seal, action_digest, alert_digest, hex, keyed, root, salted, tag};
-use crate::store::{
-    Error,
-    actions::ActionRow,
-    long,
-    rows::AlertRow,
-    state::{LOG_BASE, meta},
-};
+use crate::store::{Error, actions::ActionRow, long, rows::AlertRow, state::LOG_BASE};
 
 /// A row of `integrity`.
 #[derive(Clone, Debug, PartialEq, Eq, Row, Serialize, Deserialize)]
@@ -216,11 +210,11 @@ pub async fn tips(client: &clickhouse::Client, log_id: &str, partition: u32, cha
 /// When ClickHouse is away or refuses.
 pub async fn unproved(client: &clickhouse::Client, partition: u32) -> Result<Vec<Proved>, Error> {
     let query = "SELECT ?fields FROM alert_actions FINAL WHERE action_id NOT IN (SELECT arrayJoin(ids) FROM integrity WHERE chain = 'actions') \
-                 AND alert_id IN (SELECT alert_id FROM alerts WHERE if(log_offset < ?, xxh3(tenant) % ?, log_partition) = ?) \
+                 AND alert_id IN (SELECT alert_id FROM alerts WHERE if(log_offset < \
+                 (SELECT toUInt64OrZero(max(value)) FROM log_meta FINAL WHERE key = ?), xxh3(tenant) % \
+                 (SELECT greatest(toUInt64OrZero(max(value)), 1) FROM log_meta FINAL WHERE key = 'partitions'), log_partition) = ?) \
                  ORDER BY at, action_id";
-    let number = async |key: &str| Ok::<_, Error>(meta(client, key).await?.and_then(|n| n.parse::<u64>().ok()));
-    let (base, partitions) = (number(LOG_BASE).await?.unwrap_or(0), number("partitions").await?.unwrap_or(1).max(1));
-    let rows = client.query(query).bind(base).bind(partitions).bind(partition).fetch_all::<ActionRow>().await?;
+    let rows = client.query(query).bind(LOG_BASE).bind(partition).fetch_all::<ActionRow>().await?;
     let ids: Vec<&str> = rows.iter().map(|r| r.alert_id.as_str()).collect();
     let about = about(client, &ids).await?;
     Ok(rows.into_iter().filter_map(|row| about.get(&row.alert_id).map(|who| (row.clone(), who.clone()))).collect())

@@ -1,10 +1,11 @@
 //! Secrets behind log-in, all from the key of the pseudonyms, so that every instance has the same and nothing more is to be kept.
 
-use hmac::{Hmac, Mac};
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
-use sha2::Sha256;
 
-use crate::{ops::random, store::Alias};
+use crate::{
+    ops::random,
+    store::{Alias, integrity::keyed},
+};
 
 /// Bytes of a nonce of AES-GCM.
 const NONCE: usize = 12;
@@ -23,15 +24,6 @@ impl std::fmt::Debug for Keys {
     }
 }
 
-fn mac(key: &[u8; 32], parts: &[&str]) -> [u8; 32] {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("an HMAC takes keys of any length");
-    for part in parts {
-        mac.update(part.as_bytes());
-        mac.update(&[0]);
-    }
-    mac.finalize().into_bytes().into()
-}
-
 impl Keys {
     /// From the key of the pseudonyms.
     pub fn of(alias: &Alias) -> Self {
@@ -40,13 +32,13 @@ impl Keys {
 
     /// What a form carries that was made for somebody: nobody else's page can know it.
     pub fn form(&self, whose: &str) -> String {
-        data_encoding::HEXLOWER.encode(&mac(&self.forms, &[whose])[..16])
+        data_encoding::HEXLOWER.encode(&keyed(&self.forms, "form", &[whose.as_bytes()])[..16])
     }
 
     /// The secret of the second factor that a link sets: the same each time its page is shown, on whatever instance.
     pub fn factor(&self, link: &str) -> [u8; 20] {
         let mut secret = [0; 20];
-        secret.copy_from_slice(&mac(&self.links, &[link])[..20]);
+        secret.copy_from_slice(&keyed(&self.links, "factor", &[link.as_bytes()])[..20]);
         secret
     }
 

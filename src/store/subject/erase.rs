@@ -98,7 +98,9 @@ pub async fn latest(client: &clickhouse::Client, log_id: &str, partitions: &BTre
 /// When ClickHouse is away or refuses, or a state cannot be read.
 pub async fn erase(client: &clickhouse::Client, person: &Person, order: &Order, alias: &Alias, at: &[Checkpoint]) -> Result<Erased, Error> {
     let mut erased = Erased { deleted: 0, rewritten: 0, log_lines: 0, left: Vec::new() };
-    let mut touched = BTreeSet::from(["checkpoints".to_owned(), "log".to_owned(), "manager_state".to_owned(), "tenant_state".to_owned()]);
+    // The queue merges older versions away, so that a part nobody reads any more may hold what no row does.
+    let always = ["alert_queue", "checkpoints", "log", "manager_state", "tenant_state"];
+    let mut touched = BTreeSet::from(always.map(str::to_owned));
     for checkpoint in at {
         forget_states(client, person, checkpoint, order.at).await?;
         let behind = format!("partition = {} AND seq <= {}", checkpoint.partition, checkpoint.log_offset);

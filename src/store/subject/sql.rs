@@ -144,7 +144,10 @@ fn own(person: &Person, table: &str) -> Option<String> {
         (Kind::Client, "clients") | (Kind::Manager, "users") => format!("id = {id}"),
         (Kind::Client, "orders") => format!("JSONExtractString(row, 'client') = {id}"),
         (Kind::Client, "mutes") => format!("client_hash = '{:016x}'", client_hash(&person.id)),
-        (Kind::Manager, "events" | "events_raw" | "signals" | "alerts" | "manager_hour" | "manager_day" | "audit_findings" | "mutes") => {
+        (
+            Kind::Manager,
+            "events" | "events_raw" | "signals" | "alerts" | "alert_queue" | "manager_hour" | "manager_day" | "audit_findings" | "mutes",
+        ) => {
             format!("manager = {id}")
         }
         (Kind::Manager, "alert_actions" | "alert_priorities" | "notifications") => format!("alert_id IN ({alerts})"),

@@ -9,8 +9,9 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{Dashboard, list, text, wire::Wire, word, yaml};
+use super::{Dashboard, list, text, word, yaml};
 use crate::{
+    gate::Gate,
     notify::{Alertmanager, Stub},
     pipeline::Server,
     service::{Service, ended, filin, free_address, request, wait},
@@ -72,11 +73,11 @@ impl Prometheus {
     }
 }
 
-/// Filin with everything that can be away: a ClickHouse behind a wire, receivers of alerts, places of backups.
+/// Filin with everything that can be away: a ClickHouse behind a gate, receivers of alerts, places of backups.
 struct Company {
     root: tempfile::TempDir,
     server: Server,
-    wire: Wire,
+    gate: Gate,
     service: Option<Service>,
     /// Where Filin looks for its own Alertmanager; nobody is there.
     receiver: String,
@@ -89,7 +90,7 @@ impl Company {
         let at = |name: &str| root.path().join(name);
         let server = Server::start(&at("server"));
         let access = server.access();
-        let wire = Wire::to(access.url.trim_start_matches("http://"));
+        let gate = Gate::to(access.url.trim_start_matches("http://"));
         let refusing = Stub::start("127.0.0.1:0", |_, _| 422);
         let receiver = free_address();
         ["a", "b"].iter().for_each(|place| std::fs::create_dir(at(place)).expect("made"));
@@ -99,7 +100,7 @@ impl Company {
             "[clickhouse]\nurl = \"http://{}\"\nuser = \"{}\"\npassword = \"{}\"\n[privacy]\nalias_key = \"a key for this test, long enough\"\n\
              [reference]\nclients = {:?}\n[canary]\nenabled = false\n[backup]\nto = [{:?}, {:?}]\nevery = \"60s\"\nkey_file = {:?}\n\
              [alerts]\nalertmanager = \"http://{receiver}\"\nwebhook = {{ url = \"http://{}/\", secret = \"the secret of this webhook\" }}\n",
-            wire.host,
+            gate.host,
             access.user,
             access.password,
             at("clients.csv"),
@@ -110,7 +111,7 @@ impl Company {
         );
         std::fs::write(at("filin.toml"), config).expect("written");
         let service = Service::start(&at("data"), &["--config", at("filin.toml").to_str().expect("a plain path")]);
-        Self { root, server, wire, service: Some(service), receiver, _refusing: refusing }
+        Self { root, server, gate, service: Some(service), receiver, _refusing: refusing }
     }
 
     fn at(&self, name: &str) -> PathBuf {
@@ -192,7 +193,9 @@ fn a_real_prometheus_answers_everything_and_faults_reach_alertmanager() {
     let idle: Vec<TcpStream> = (0..100).map(|_| TcpStream::connect(&company.service().console).expect("it listens")).collect();
     wait("the connections to be open", || (files(pid) > 100).then_some(()));
     let limit = (files(pid) * 100 / 85).to_string();
-    ended(with("prlimit", &["--pid", &pid.to_string(), &format!("--nofile={limit}")]), 0);
+    let mut prlimit = Command::new("prlimit");
+    prlimit.args(["--pid", &pid.to_string(), &format!("--nofile={limit}")]);
+    ended(prlimit, 0);
     rises(&["FilinDescriptorsLow"]);
     drop(idle);
     ends("FilinDescriptorsLow");
@@ -221,7 +224,7 @@ fn a_real_prometheus_answers_everything_and_faults_reach_alertmanager() {
     }
 
     // ClickHouse is away while somebody pushes and somebody reads.
-    company.wire.cut();
+    company.gate.set(false);
     let console = company.service().console.clone();
     let pushing = std::thread::spawn(move || request(&console, "POST", "/v1/events", event(301).as_bytes()).0);
     for _ in 0..20 {
@@ -235,18 +238,12 @@ fn a_real_prometheus_answers_everything_and_faults_reach_alertmanager() {
         "FilinApiErrorsFast",
         "FilinApiErrorsSlow",
     ]);
-    company.wire.mend();
+    company.gate.set(true);
     ends("FilinStoreAway");
     assert_eq!(pushing.join().expect("it was answered"), 200, "what waited is taken");
 
     company.service.take().expect("it runs").kill();
     rises(&["FilinDown"]);
-}
-
-fn with(program: &str, args: &[&str]) -> Command {
-    let mut command = Command::new(program);
-    command.args(args);
-    command
 }
 
 /// A line of January 2026, ten a day.

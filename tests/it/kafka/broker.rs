@@ -5,12 +5,10 @@
 
 use std::{
     fs,
-    io::{self, Write as _},
-    net::{Shutdown, TcpListener, TcpStream},
+    net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
-    sync::{Arc, Mutex, OnceLock},
-    thread,
+    sync::OnceLock,
     time::Duration,
 };
 
@@ -19,6 +17,8 @@ use rdkafka::{
     ClientConfig,
     consumer::{BaseConsumer, Consumer},
 };
+
+use crate::gate::Gate;
 
 /// How long a broker may take to answer, on a machine that builds something else meanwhile.
 const START: Duration = Duration::from_secs(90);
@@ -56,8 +56,8 @@ impl Broker {
 
     fn start_in(folder: &Path, lib: &Path) -> Result<Self, Box<dyn std::error::Error>> {
         let (port, gated, controller) = (free_port(), free_port(), free_port());
-        let gate = Gate::open(gated)?;
-        fs::write(folder.join("node.properties"), properties(folder, port, gated, gate.port, controller))?;
+        let gate = Gate::to(&format!("127.0.0.1:{gated}"));
+        fs::write(folder.join("node.properties"), properties(folder, port, gated, &gate.host, controller))?;
         let mut guard = Command::new("sh")
             .args(["-c", GUARD, "guard"])
             .arg(folder)
@@ -102,14 +102,14 @@ fn jars() -> Result<PathBuf, String> {
     }
 }
 
-fn properties(folder: &Path, port: u16, gated: u16, gate: u16, controller: u16) -> String {
+fn properties(folder: &Path, port: u16, gated: u16, gate: &str, controller: u16) -> String {
     format!(
         "node.id=1
 process.roles=broker,controller
 controller.quorum.voters=1@127.0.0.1:{controller}
 controller.listener.names=CONTROLLER
 listeners=PLAIN://127.0.0.1:{port},GATED://127.0.0.1:{gated},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAIN://127.0.0.1:{port},GATED://127.0.0.1:{gate}
+advertised.listeners=PLAIN://127.0.0.1:{port},GATED://{gate}
 listener.security.protocol.map=PLAIN:PLAINTEXT,GATED:PLAINTEXT,CONTROLLER:PLAINTEXT
 inter.broker.listener.name=PLAIN
 log.dirs={}/data
@@ -149,55 +149,4 @@ fn tail(log: &Path) -> String {
     let text = fs::read_to_string(log).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(20)..].join("\n")
-}
-
-/// Forwards to the broker while it is open; closed, it takes connections and drops them.
-pub(crate) struct Gate {
-    port: u16,
-    state: Arc<Mutex<Passage>>,
-}
-
-struct Passage {
-    open: bool,
-    connections: Vec<TcpStream>,
-}
-
-impl Gate {
-    fn open(target: u16) -> io::Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0")?;
-        let port = listener.local_addr()?.port();
-        let state = Arc::new(Mutex::new(Passage { open: true, connections: Vec::new() }));
-        let passage = Arc::clone(&state);
-        thread::spawn(move || {
-            for client in listener.incoming().map_while(Result::ok) {
-                let mut passage = passage.lock().unwrap();
-                let Some(broker) = passage.open.then(|| TcpStream::connect(("127.0.0.1", target)).ok()).flatten() else { continue };
-                for (mut from, mut to) in [(client.try_clone(), broker.try_clone()), (broker.try_clone(), client.try_clone())]
-                    .into_iter()
-                    .filter_map(|(a, b)| Some((a.ok()?, b.ok()?)))
-                {
-                    thread::spawn(move || {
-                        io::copy(&mut from, &mut to).ok();
-                        to.flush().ok();
-                        to.shutdown(Shutdown::Both).ok();
-                    });
-                }
-                passage.connections.extend([client, broker]);
-            }
-        });
-        Ok(Self { port, state })
-    }
-
-    pub(crate) fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
-    }
-
-    /// From now on nothing passes, until it is opened again.
-    pub(crate) fn set(&self, open: bool) {
-        let mut passage = self.state.lock().unwrap();
-        passage.open = open;
-        if !open {
-            passage.connections.drain(..).for_each(|c| drop(c.shutdown(Shutdown::Both)));
-        }
-    }
 }

@@ -212,7 +212,7 @@ async fn brokers_that_are_away_are_said_to_be_and_come_back() {
 
     let gate = &broker().gate;
     let mut kafka = kafka("log-away");
-    kafka.brokers = vec![gate.address()];
+    kafka.brokers = vec![gate.host.clone()];
     gate.set(false);
     assert!(matches!(log(&kafka).await, Err(Error::Away(_))));
     gate.set(true);
