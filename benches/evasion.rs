@@ -28,12 +28,12 @@ use xxhash_rust::xxh3::xxh3_64;
 
 const ZONE: &str = "Europe/Moscow";
 const SEEDS: [u64; 3] = [61, 62, 63];
-const MANAGERS: usize = 40;
+const MANAGERS: usize = 24;
 const DAYS: u32 = 60;
 /// Days before the first theft.
 const HONEST: i64 = 30;
 /// Thieves of a company, one at a time.
-const THIEVES: usize = 5;
+const THIEVES: usize = 3;
 /// With fewer events a day is no working day.
 const BUSY: usize = 15;
 /// Steps of the scale, ten of them from 1 to 10.
@@ -312,18 +312,21 @@ fn main() -> Result<()> {
                 while let Some((company, id, way)) = work.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let (before, _) = company.most(id, *way, &Policy::reference());
                     let (after, by) = company.most(id, *way, &Policy::default());
-                    found.lock().expect("no worker panics").push(Found { way: *way, most: [before, after], by });
+                    let mut found = found.lock().expect("no worker panics");
+                    found.push(Found { way: *way, most: [before, after], by });
+                    eprint!("\r{} of {}", found.len(), work.len());
                 }
             });
         }
     });
+    eprintln!();
     let found = found.into_inner().expect("no worker panics");
     println!(
         "{} companies of {MANAGERS} managers; the most clients that were taken without an alert in {} days, and what told of the next step.\n",
         SEEDS.len(),
         i64::from(DAYS) - HONEST
     );
-    println!("| what they do | thieves | DETECTION.md alone: half of them less than (least to most) | all of Filin | told by |");
+    println!("| what they do | thieves | DETECTION.md alone: the middle one of them (least to most) | all of Filin | told by |");
     println!("| --- | --- | --- | --- | --- |");
     for (way, name) in WAYS {
         let of: Vec<&Found> = found.iter().filter(|f| f.way == way).collect();

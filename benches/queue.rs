@@ -82,13 +82,22 @@ fn main() -> Result<()> {
          WHERE cityHash64(alert_id) % 10 = 0")?;
     ask("INSERT INTO filin.alert_priorities (tenant, alert_id, version, priority, model, at) \
          SELECT tenant, alert_id, max(version), cityHash64(alert_id) % 1000 / 10, 'm', now64(3) FROM filin.alerts GROUP BY tenant, alert_id")?;
-    let [alerts, versions, bytes] = [
+    // What was written at once is merged, as what comes over months is.
+    let busy = || Ok::<_, anyhow::Error>(ask("SELECT count() FROM system.merges")? != "0");
+    while busy()? || busy()? {
+        std::thread::sleep(Duration::from_secs(2));
+    }
+    let [alerts, versions, bytes, parts] = [
         "SELECT uniqExact(alert_id) FROM filin.alerts",
         "SELECT count() FROM filin.alerts FINAL",
-        "SELECT formatReadableSize(sum(data_compressed_bytes)) FROM system.parts WHERE active AND table = 'alerts'",
+        "SELECT formatReadableSize(sum(data_compressed_bytes)) FROM system.parts WHERE active AND table IN ('alerts', 'alert_queue')",
+        "SELECT count() FROM system.parts WHERE active AND table = 'alert_queue'",
     ]
     .map(ask);
-    println!("{} alerts in {} versions ({} of them made by the engine), {} on disk\n", alerts?, versions?, real, bytes?);
+    println!(
+        "{} alerts in {} versions ({} of them made by the engine), {} on disk, the queue in {} parts\n",
+        alerts?, versions?, real, bytes?, parts?
+    );
 
     let someone = ask("SELECT any(manager_alias) FROM filin.alerts WHERE manager != ''")?;
     let get = |path: &str| -> Result<String> {

@@ -1355,7 +1355,11 @@ async fn many_slow_bodies_keep_nobody_out() {
 
 #[tokio::test]
 async fn bodies_that_arrive_have_room_for_so_many_bytes() {
-    let bench = bench(Access { loopback: true, ..Access::default() }, Fake::default(), Limits { arriving_bytes: 8192, ..limits() });
+    let bench = bench(
+        Access { loopback: true, ..Access::default() },
+        Fake::default(),
+        Limits { arriving_bytes: 8192, line_bytes: 4000, ..limits() },
+    );
     let push = async |n: usize, said: bool| {
         let (body, length) = (format!("{{{}}}", " ".repeat(n - 2)), n.to_string());
         let headers: &[(&str, &str)] = if said { &[("content-length", &length)] } else { &[] };

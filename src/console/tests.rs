@@ -126,7 +126,8 @@ async fn an_alert_is_answered_by_plain_buttons() {
 fn names_in_a_digest_are_only_text() {
     let hostile = "\"><script>alert(1)</script><img src=x onerror=alert(1)>";
     let text = || hostile.to_owned();
-    let week = Amounts { manager: "u-1".to_owned(), manager_alias: text(), team: text(), role: text(), ..Amounts::default() };
+    let week =
+        Amounts { manager: "u-1".to_owned(), manager_alias: text(), team: text(), role: text(), unrelated: 9.0, ..Amounts::default() };
     let strangers = vec![Stranger { manager: "u-1".to_owned(), client: text(), times: 3, calls: 1, last: 0 }];
     let person = Person { week: week.clone(), usual: None, strangers, alerts: Vec::new() };
     let digest = Digest { tenant: text(), people: vec![person], silent: vec![week], ..Digest::default() };
