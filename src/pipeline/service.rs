@@ -385,7 +385,7 @@ async fn until_closed(client: clickhouse::Client, log_id: String) -> Error {
         tokio::time::sleep(CLOSED).await;
         let closing = state::is_closing(&client, clock::now()).await;
         let now = state::meta(&client, "log_id").await;
-        // Without ClickHouse nobody replaces it.
+        // Who cannot look goes on: an outage of the store must end no source.
         if closing.unwrap_or(false) || now.is_ok_and(|now| now.is_some_and(|now| now != log_id)) {
             return Error::Failed("`filin log reshard` replaces the log: start this instance again once that is done".to_owned());
         }
