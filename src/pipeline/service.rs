@@ -175,7 +175,6 @@ pub async fn run(
     }
     let (log_id, partitions, appender, reader, writer) = open_log(&config, &client, &metrics).await?;
 
-    let mut closed = config.kafka.as_ref().map(|_| tokio::spawn(until_closed(client.clone(), log_id.clone())));
     let (status, watch) = watch::channel(Status {
         mode: if matches!(config.store, Store::Embedded(_)) { "embedded" } else { "servers" },
         demo: config.demo,
@@ -187,6 +186,10 @@ pub async fn run(
     // Sources, then scoring, then serving: each is told to stop when what it serves has ended.
     let (feeding, scoring, serving) = (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
     let writer = tokio::spawn(writer);
+    let mut watching = Vec::new();
+    if config.kafka.is_some() {
+        watching.push(tokio::spawn(until_closed(client.clone(), log_id.clone(), feeding.clone())));
+    }
     let has = |role| config.roles.contains(&role);
 
     let seal = Seal::of(&alias);
@@ -303,14 +306,14 @@ pub async fn run(
             Err(e) => failed = Some(e),
         },
         ended = ended(&mut scorer) => failed = Some(scored(ended)),
-        Some(e) = over(&mut closed) => failed = Some(e),
+        Some(e) = first_failure(&mut watching) => failed = Some(e),
     }
+    tasks.append(&mut watching);
     while failed.is_none() && !stop.is_cancelled() {
         tokio::select! {
             () = stop.cancelled() => break,
             changed = progress.changed() => if changed.is_ok() { report(&status, &progress.borrow_and_update()) },
             ended = ended(&mut scorer) => failed = Some(scored(ended)),
-            Some(e) = over(&mut closed) => failed = Some(e),
             ended = &mut server => failed = Some(Error::Failed(format!("the listener ended: {ended:?}"))),
             Some(e) = first_failure(&mut tasks) => failed = Some(e),
         }
@@ -380,23 +383,18 @@ fn login(
 const CLOSED: Duration = Duration::from_secs(3);
 
 /// Ends once the log is being replaced, or was: an instance that only takes events in is a member of no group, so nobody else sees it.
-async fn until_closed(client: clickhouse::Client, log_id: String) -> Error {
+async fn until_closed(client: clickhouse::Client, log_id: String, stop: CancellationToken) -> Result<(), Error> {
     loop {
-        tokio::time::sleep(CLOSED).await;
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            () = tokio::time::sleep(CLOSED) => {}
+        }
         let closing = state::is_closing(&client, clock::now()).await;
         let now = state::meta(&client, "log_id").await;
         // Who cannot look goes on: an outage of the store must end no source.
         if closing.unwrap_or(false) || now.is_ok_and(|now| now.is_some_and(|now| now != log_id)) {
-            return Error::Failed("`filin log reshard` replaces the log: start this instance again once that is done".to_owned());
+            return Err(Error::Failed("`filin log reshard` replaces the log: start this instance again once that is done".to_owned()));
         }
-    }
-}
-
-/// Waits for what ends with an error; where there is nothing of the kind, for ever.
-async fn over(task: &mut Option<JoinHandle<Error>>) -> Option<Error> {
-    match task {
-        Some(task) => Some(task.await.unwrap_or_else(|e| Error::Failed(e.to_string()))),
-        None => std::future::pending().await,
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{canary, score};
 use crate::{
     engine::{AlertVersion, Effect, LogLine, Record, Signal, Tenant},
-    event::{DAY_MS, Enriched},
+    event::Enriched,
     log::Read,
     ops::clock,
     store::{
@@ -200,7 +200,7 @@ pub async fn compare(client: &clickhouse::Client, id: u32, scored: &Scored) -> a
     }
     // What its table does not keep any more is not missed.
     let (kept, now) = (retention::now(client, "alerts").await?, clock::now().millis());
-    let is_kept = |r: &AlertRow| kept.is_none_or(|days| r.opened_at + days * DAY_MS >= now);
+    let is_kept = |r: &AlertRow| retention::is_kept(kept, r.opened_at, now);
     let expected = scored.alerts.iter().filter(|(_, r)| r.log_offset <= to && is_kept(r));
     let expected: BTreeMap<_, _> = expected.map(|(_, r)| ((r.alert_id.clone(), r.version), r.clone())).collect();
     let query = format!("SELECT ?fields FROM alerts FINAL WHERE {range}");

@@ -156,20 +156,16 @@ pub async fn alerts(client: &clickhouse::Client, scope: &Scope, filter: &Filter)
     if filter.since.is_some() {
         all.push("toUnixTimestamp64Milli(time) >= ?");
     }
-    let (key, whole) = match filter.sort {
-        Sort::Time => ("toUnixTimestamp64Milli(time)".to_owned(), "time"),
-        Sort::Score => ("toInt64(bits)".to_owned(), "bits"),
+    let (key, whole, places) = match filter.sort {
+        Sort::Time => ("toUnixTimestamp64Milli(time)".to_owned(), "time", ""),
+        Sort::Score => ("toInt64(bits)".to_owned(), "bits", ""),
         // A place that was given to another version is none.
         Sort::Priority => {
             let place = "toInt64(round(if(given_to = version, priority, score) * 10))";
-            (format!("{place} * {TENTH} + toInt64(least(bits, {}))", TENTH - 1), "bits")
+            let places = " LEFT JOIN (SELECT alert_id, version AS given_to, priority FROM alert_priorities FINAL WHERE version > 0) AS p \
+                          USING alert_id";
+            (format!("{place} * {TENTH} + toInt64(least(bits, {}))", TENTH - 1), "bits", places)
         }
-    };
-    let places = match filter.sort {
-        Sort::Priority => {
-            " LEFT JOIN (SELECT alert_id, version AS given_to, priority FROM alert_priorities FINAL WHERE version > 0) AS p USING alert_id"
-        }
-        Sort::Time | Sort::Score => "",
     };
     let behind = if filter.after.is_some() { "WHERE key < ? OR (key = ? AND alert_id > ?)" } else { "" };
     // Of versions that are still to be merged the newest is found twice where it was stored twice.

@@ -1,7 +1,10 @@
 //! How long rows are kept: a TTL of each table, as the configuration says. ClickHouse drops them when it merges.
 
 use super::{Error, literal};
-use crate::ops::config::{Kept, Retention};
+use crate::{
+    event::DAY_MS,
+    ops::config::{Kept, Retention},
+};
 
 /// Tables, and the time by which a row of theirs ages.
 type Tables = &'static [(&'static str, &'static str)];
@@ -52,6 +55,11 @@ pub async fn keep(client: &clickhouse::Client, said: &Retention) -> Result<Vec<&
 pub async fn now(client: &clickhouse::Client, table: &str) -> Result<Option<i64>, Error> {
     let sql = "SELECT engine_full FROM system.tables WHERE database = currentDatabase() AND name = ?";
     Ok(days(&client.query(sql).bind(table).fetch_one::<String>().await?))
+}
+
+/// Whether a table that keeps its rows for so many days still keeps one of then, both in milliseconds since 1970.
+pub fn is_kept(days: Option<i64>, then: i64, now: i64) -> bool {
+    days.is_none_or(|days| then + days * DAY_MS >= now)
 }
 
 /// The days of a table's TTL.

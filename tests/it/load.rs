@@ -35,6 +35,11 @@ fn connected(service: &Service, bytes: &[u8]) -> TcpStream {
     stream
 }
 
+/// A push of which so much is sent.
+fn pushed(service: &Service, length: usize, body: &[u8]) -> TcpStream {
+    connected(service, &[head(&service.console, length).as_bytes(), body].concat())
+}
+
 /// Status, and whether it is said when to come again.
 fn answer(mut stream: TcpStream) -> (u16, bool) {
     let mut text = Vec::new();
@@ -58,17 +63,7 @@ fn ten_times_too_much_is_shed_and_what_was_taken_is_stored() {
     let calm = peak(service.pid());
     // Those who begin and do not go on, with the head or with the body.
     let slow: Vec<TcpStream> = (0..SLOW)
-        .map(|i| {
-            connected(
-                &service,
-                if i % 2 == 0 {
-                    b"POST /v1/events HTTP/1.1\r\nHo".to_vec()
-                } else {
-                    [head(&service.console, BIG).as_bytes(), b"{"].concat()
-                }
-                .as_slice(),
-            )
-        })
+        .map(|i| if i % 2 == 0 { connected(&service, b"POST /v1/events HTTP/1.1\r\nHo") } else { pushed(&service, BIG, b"{") })
         .collect();
     let shed = AtomicUsize::new(0);
     let now = clock::now().to_string();
@@ -86,10 +81,7 @@ fn ten_times_too_much_is_shed_and_what_was_taken_is_stored() {
                     let lines: Vec<String> = (0..LINES).map(line).collect();
                     let text = lines.join("\n");
                     loop {
-                        let (status, later) = answer(connected(
-                            service,
-                            [head(&service.console, text.len()).as_bytes(), text.as_bytes()].concat().as_slice(),
-                        ));
+                        let (status, later) = answer(pushed(service, text.len(), text.as_bytes()));
                         if status == 200 {
                             break;
                         }
@@ -109,7 +101,7 @@ fn ten_times_too_much_is_shed_and_what_was_taken_is_stored() {
                     b"POST /v1/events HTTP/1.1\r\nHost: h\r\nContent-Length: -1\r\n\r\n",
                 ];
                 drop(connected(&service, nothing[i % 3]));
-                drop(connected(&service, [head(&service.console, 1000).as_bytes(), b"{\"id\":"].concat().as_slice()));
+                drop(pushed(&service, 1000, b"{\"id\":"));
             }
         });
         // Those who read.
@@ -123,8 +115,7 @@ fn ten_times_too_much_is_shed_and_what_was_taken_is_stored() {
     assert!(shed.load(Ordering::Relaxed) > 0, "more came than is taken at once");
     // Together more than there is room for; none of them is sent to its end.
     let flood = vec![b' '; BIG - 1];
-    let big: Vec<TcpStream> =
-        (0..40).map(|_| connected(&service, [head(&service.console, BIG).as_bytes(), &flood].concat().as_slice())).collect();
+    let big: Vec<TcpStream> = (0..40).map(|_| pushed(&service, BIG, &flood)).collect();
     let more = peak(service.pid()).saturating_sub(calm);
     assert!(more < 900 << 20, "{} MiB more than at the start", more >> 20);
     drop((big, slow));

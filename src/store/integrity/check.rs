@@ -14,7 +14,7 @@ use super::{
     salted, salts, tag,
 };
 use crate::{
-    event::{DAY_MS, Timestamp},
+    event::Timestamp,
     store::{Error, Keep, actions::ActionRow, long, quoted, retention, rows::AlertRow, unchecked},
 };
 
@@ -336,6 +336,11 @@ fn adoption(link: &LinkRow, read: &Read) -> bool {
     link.ids.iter().any(|id| read.alerts.get(id).is_some_and(|a| a.offset != link.log_offset))
 }
 
+/// Of logs one after the other, where the chain of the last ends.
+fn last<'a>(heads: &BTreeMap<(&str, u32), &'a HeadRow>, partition: u32) -> Option<&'a HeadRow> {
+    heads.values().copied().filter(|h| h.partition == partition).max_by_key(|h| h.log_offset)
+}
+
 /// Compares rows with what is linked, both ways.
 fn rows(
     read: &Read,
@@ -349,13 +354,12 @@ fn rows(
     for (chain, table, found) in [(0, "alerts", &read.alerts), (1, "alert_actions", &read.actions)] {
         for (id, row) in found {
             let of = linked[chain].get(id.as_str());
-            // Of logs one after the other, the last.
-            let head = heads.values().filter(|h| h.partition == row.partition).max_by_key(|h| h.log_offset);
+            let head = last(heads, row.partition);
             let place = || match of.and_then(|l| l.first()) {
                 Some(l) => (l.link.log_id.as_str(), l.link.partition, (l.from, l.link.log_offset)),
                 None => (head.map_or("", |h| h.log_id.as_str()), row.partition, (row.offset, row.offset)),
             };
-            match judged(read, seal, row, of, &tags, head.copied()) {
+            match judged(read, seal, row, of, &tags, head) {
                 Row::Whole if chain == 0 => report.alerts += 1,
                 Row::Whole => report.actions += 1,
                 Row::Waiting => report.waiting += 1,
@@ -369,7 +373,7 @@ fn rows(
             let Some(l) = of.iter().find(|l| l.on) else { continue };
             if read.erased.contains(l.tag) {
                 report.erased += 1;
-            } else if read.kept_d[chain].is_some_and(|days| l.time + days * DAY_MS < now.millis()) {
+            } else if !retention::is_kept(read.kept_d[chain], l.time, now.millis()) {
                 report.expired += 1;
             } else {
                 let what = if tags.contains_key(l.tag) { "removed" } else { "removed, with the salt of whom it was about" };
@@ -385,13 +389,12 @@ fn queued(read: &Read, now: Timestamp, heads: &BTreeMap<(&str, u32), &HeadRow>, 
     let said: BTreeSet<String> = said.collect();
     let mut wrong = |id: &str, (partition, offset): (u32, u64), what: &str| {
         if !said.contains(id) {
-            let head = heads.values().filter(|h| h.partition == partition).max_by_key(|h| h.log_offset);
-            let log_id = head.map_or("", |h| h.log_id.as_str());
+            let log_id = last(heads, partition).map_or("", |h| h.log_id.as_str());
             report.broken.push(broken(log_id, partition, (offset, offset), "alert_queue", id, what));
         }
     };
     // Of what is too old each table drops its rows when it merges.
-    let is_kept = |opened_at: i64| read.kept_d[0].is_none_or(|days| opened_at + days * DAY_MS >= now.millis());
+    let is_kept = |opened_at: i64| retention::is_kept(read.kept_d[0], opened_at, now.millis());
     for (id, newest) in read.newest.iter().filter(|(_, n)| is_kept(n.opened_at)) {
         match read.queue.get(id) {
             None => wrong(id, newest.place, "removed"),
