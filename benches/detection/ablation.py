@@ -20,6 +20,7 @@ OFF = {
     "alerts.guard": "[alerts]\nguard = false\n",
     "alerts.groups": "[alerts]\ngroups = false\n",
     "controls.drip.restart": "[controls.drip]\nrestart = false\n",
+    "controls.drip.exports": "[controls.drip]\nexports = false\n",
     "controls.unrelated.share": "[controls.unrelated]\nshare = false\n",
     "controls.unrelated.lately": "[controls.unrelated]\nlately = false\n",
     "controls.mass_change.housekeeping": "[controls.mass_change]\nhousekeeping = false\n",
@@ -38,7 +39,7 @@ CONTROLS = {
     "rule": ["leaver_active", "address_denied"],
 }
 REFERENCE = (
-    "[alerts]\nstakes = false\nrobust = false\ngroups = false\nprior = 'none'\n[controls.drip]\nrestart = false\n"
+    "[alerts]\nstakes = false\nrobust = false\ngroups = false\nprior = 'none'\n[controls.drip]\nrestart = false\nexports = false\n"
     "[controls.unrelated]\nshare = false\nlately = false\n[controls.mass_change]\nhousekeeping = false\n[controls.shared_account]\ntwo_places = false\n[controls.chunked_export]\nhour = false\n"
 )
 PARTS = {

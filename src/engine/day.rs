@@ -7,7 +7,7 @@ use super::{
     detector::{DETECTORS, FAMILIES, Values},
     evidence::Evidence,
     explain::{Attribute, NewValue, REASONS},
-    packed::{fixed, sparse},
+    packed::{by_detector, fixed},
     people::Post,
     places::Places,
     rule::Hits,
@@ -34,13 +34,13 @@ pub(super) struct Day {
     pub(super) incident: bool,
     pub(super) events: u64,
     /// Accumulators.
-    #[serde(with = "sparse")]
+    #[serde(with = "by_detector")]
     pub(super) x: Values,
     /// Raw surprise, its running maximum.
-    #[serde(with = "sparse")]
+    #[serde(with = "by_detector")]
     pub(super) raw: Values,
     /// After the discount, running maximum.
-    #[serde(with = "sparse")]
+    #[serde(with = "by_detector")]
     pub(super) r: Values,
     /// Recalibrated; with `v` and `weight` computed anew whenever `generation` is not the class's.
     #[serde(skip)]
@@ -64,7 +64,7 @@ pub(super) struct Day {
     #[serde(deserialize_with = "state::since::<7, _, _>")]
     pub(super) tidied: u64,
     /// Per detector the greatest whole nat that was signalled.
-    #[serde(with = "sparse")]
+    #[serde(with = "by_detector")]
     pub(super) signalled: [u8; DETECTORS],
     /// The share that an alert of this day named.
     pub(super) told_share: f64,

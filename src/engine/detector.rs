@@ -7,12 +7,14 @@ use super::explain::{
 };
 
 /// Number of detectors.
-pub(super) const DETECTORS: usize = 25;
+pub(super) const DETECTORS: usize = 26;
 /// The first are hurdle log-normals ...
 pub(super) const HURDLE: usize = 20;
 /// ... then come the drifts ...
-pub(super) const SLOW: usize = 3;
-/// ... the share of clients without a reason ...
+pub(super) const SLOW: usize = 4;
+/// ... the last of them goes beyond the reference ...
+pub(super) const OUT: usize = COut as usize;
+/// ... then the share of clients without a reason ...
 pub(super) const SHARE: usize = UnrelShare as usize;
 /// ... and the last is the hard rules.
 pub(super) const RULE: usize = Rule as usize;
@@ -72,7 +74,7 @@ impl Set {
 pub(super) const COMMON_MODE: Set =
     Set::of(&[RecOut, RecScr, RecUnf, NOut, NQuery, Distinct, Unrel, Ucall, Destr, NUpd, Offh, OffOut, NovQ, Clients1h]);
 /// Those that count only once ten records or clients were revealed.
-pub(super) const NEEDS_REVEALED: Set = Set::of(&[Offh, OffOut, NovQ, CRec, CUnrel, CDistinct]);
+pub(super) const NEEDS_REVEALED: Set = Set::of(&[Offh, OffOut, NovQ, CRec, CUnrel, CDistinct, COut]);
 /// What must be revealed for them.
 pub(super) const REVEALED: f64 = 10.0;
 
@@ -107,14 +109,14 @@ pub(super) const FLOOR: Values = {
 };
 
 /// The drifts, in order.
-pub(super) const DRIFTS: [Detector; SLOW] = [CRec, CUnrel, CDistinct];
+pub(super) const DRIFTS: [Detector; SLOW] = [CRec, CUnrel, CDistinct, COut];
 
 /// From which accumulators each drift is made.
-pub(super) const DRIFTS_ON: [Set; SLOW] = [Set::of(&[RecOut, RecScr]), Set::of(&[Unrel]), Set::of(&[Distinct])];
+pub(super) const DRIFTS_ON: [Set; SLOW] = [Set::of(&[RecOut, RecScr]), Set::of(&[Unrel]), Set::of(&[Distinct]), Set::of(&[RecOut])];
 
 /// Detectors of each family, in the order of [`Family`].
 pub(super) const MEMBERS: [&[usize]; FAMILIES] =
-    [&[0, 1, 2, 3, 4, 5, 17, 18, 19], &[6, 7, SHARE], &[8, 9, 10], &[11, 12], &[13], &[14], &[15, 16], &[20, 21, 22], &[RULE]];
+    [&[0, 1, 2, 3, 4, 5, 17, 18, 19], &[6, 7, SHARE], &[8, 9, 10], &[11, 12], &[13], &[14], &[15, 16], &[20, 21, 22, 23], &[RULE]];
 
 /// The detector of an index.
 pub(super) fn detector(k: usize) -> Detector {
@@ -134,6 +136,7 @@ pub(super) const fn switch(detector: Detector) -> Option<&'static str> {
         Clients7d => Some("week"),
         Clients30d => Some("month"),
         UnrelShare => Some("share"),
+        COut => Some("exports"),
         _ => None,
     }
 }
@@ -157,7 +160,7 @@ pub(super) const fn control(detector: Detector) -> &'static str {
         NovQ => "first_time",
         Authfail => "brute_force",
         TwoPlaces => "shared_account",
-        CRec | CUnrel | CDistinct => "drip",
+        CRec | CUnrel | CDistinct | COut => "drip",
         Rule => "rule",
     }
 }

@@ -30,6 +30,31 @@ pub(super) mod sparse {
     }
 }
 
+/// The same of a number per detector, also as states had it before [`GREW`] that knew one detector less.
+pub(super) mod by_detector {
+    use serde::{Deserialize, Deserializer, de::Error};
+
+    pub(in crate::engine) use super::sparse::serialize;
+    use crate::engine::{
+        detector::{DETECTORS, OUT},
+        state,
+    };
+
+    pub(in crate::engine) fn deserialize<'de, T, D>(d: D) -> Result<[T; DETECTORS], D::Error>
+    where
+        T: Copy + Default + Deserialize<'de>,
+        D: Deserializer<'de>,
+    {
+        let mut values = [T::default(); DETECTORS];
+        for (i, v) in Vec::<(u8, T)>::deserialize(d)? {
+            let i = usize::from(i);
+            let i = if state::reading() < state::GREW && i >= OUT { i + 1 } else { i };
+            *values.get_mut(i).ok_or_else(|| D::Error::custom("an index beyond the array"))? = v;
+        }
+        Ok(values)
+    }
+}
+
 /// Hashes have no small values: eight bytes each instead of ten.
 pub(super) mod fixed {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};

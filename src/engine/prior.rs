@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     VERSION,
-    baseline::{novelty::Rates, pool::Pool, share},
+    baseline::{drift, novelty::Rates, pool::Pool, share},
     class::{CLASSES, Class},
     detector::{DRIFTS, HURDLE, detector},
     explain::{Attribute, Detector},
@@ -164,13 +164,14 @@ fn peers(pool: &Pool) -> Peers {
 
 /// A pool that has seen [`WEIGHT`] manager-days of these peers; what the prior does not know stays as `fresh` has it.
 fn pool(peers: &Peers, fresh: Pool) -> Pool {
-    let mut pool = Pool { n: WEIGHT, slow_n: WEIGHT, ..fresh };
+    let mut pool = Pool { n: WEIGHT, ..fresh };
     for (k, u) in carried().filter_map(|k| Some((k, peers.usual.get(&name_of(k))?))) {
         pool.n1[k] = WEIGHT * u.share.clamp(0.0, 1.0);
         (pool.w[k], pool.mean[k], pool.var[k]) = (pool.n1[k], u.mean, u.var.max(0.0));
     }
     for (j, (mean, var)) in DRIFTS.iter().enumerate().filter_map(|(j, d)| Some((j, *peers.slow.get(d.as_str())?))) {
         (pool.slow_mean[j], pool.slow_var[j]) = (mean, var.max(0.0));
+        pool.slow_n[drift::pace(j)] = WEIGHT;
     }
     if let Some((share, dispersion)) = peers.strangers {
         let clients = peers.usual.get(Detector::Distinct.as_str()).map_or(1.0, |u| u.share * super::math::exp_m1(u.mean));

@@ -249,7 +249,7 @@ pub struct Verdict {
     pub days: Vec<Date>,
     /// What it was.
     pub verdict: VerdictKind,
-    /// Drip series that the alert named (`c_rec`, `c_unrel`, `c_distinct`).
+    /// Drip series that the alert named (`c_rec`, `c_unrel`, `c_distinct`, `c_out`).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub drip: Vec<String>,
     /// When it was said.

@@ -361,6 +361,38 @@ fn a_change_of_level_is_told_once() {
     assert!(once.first() == again.first() && once.len() < again.len(), "{once:?}, without the restart {again:?}");
 }
 
+/// Somebody who exports now and then: no day is beyond their tail, and what is on screen hides what leaves.
+#[test]
+fn exports_that_become_daily_are_told_within_the_week() {
+    let days = |exports: bool| {
+        let team = ["anna", "boris", "vera", "gleb", "dina", "egor"];
+        let mut told = Told::new(&team);
+        let switches = [("exports".to_owned(), exports)].into();
+        let controls = BTreeMap::from([("drip".to_owned(), ControlPolicy { switches, ..ControlPolicy::default() })]);
+        told.tell(Record::Policy(Policy { controls, ..Policy::default() }));
+        let mut found = Vec::new();
+        for day in 0..70 {
+            for (who, id) in (0..).zip(team) {
+                let noise = |salt: u8| u64::from(xxhash_rust::xxh3::xxh3_64(&[who, salt, u8::try_from(day).expect("small")]) as u8);
+                for i in 0..5 {
+                    told.event(id, &day_time(day, 9 + i), Action::Report, |e| e.event.records = Some(100 + noise(i as u8)));
+                }
+                let thief = id == "anna" && day >= 60;
+                if thief || noise(9) < 64 {
+                    let records = if thief { 300 } else { 20 + 2 * noise(10) };
+                    let effects = told.event(id, &day_time(day, 15), Action::Export, |e| e.event.records = Some(records));
+                    let named = |a: &&AlertVersion| a.contributions.iter().any(|c| c.bits > 0 && c.detector == "c_out");
+                    found.extend(alerts(&effects).into_iter().filter(named).map(|_| (id, day)));
+                }
+            }
+        }
+        found
+    };
+    let found = days(true);
+    assert!(found.first().is_some_and(|(id, day)| *id == "anna" && (62..67).contains(day)), "{found:?}");
+    assert_eq!(days(false), []);
+}
+
 #[test]
 fn extreme_days_stay_out_of_the_calibration_unless_told_otherwise() {
     let counted = |robust: bool| {

@@ -3,7 +3,7 @@
 //! The set of event hashes seen is in none: it is as large as the events of three days, which are stored anyway, and is rebuilt
 //! from them ([`Tenant::remember`]).
 
-use std::{borrow::Cow, cell::Cell};
+use std::{borrow::Cow, cell::Cell, marker::PhantomData};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -17,12 +17,14 @@ use super::{
 use crate::event::{Date, Timestamp};
 
 /// Version of the snapshots.
-pub(super) const VERSION: u8 = 8;
+pub(super) const VERSION: u8 = 9;
 /// The oldest that can be read.
 pub(super) const OLDEST: u8 = 6;
 
 /// The first that is compressed, and in which alerts kept for looking back leave out what all have in common.
 pub(super) const SHORT: u8 = 8;
+/// The first that knows the drift of records that left.
+pub(super) const GREW: u8 = 9;
 /// LZ4 never makes more of a byte: a size beyond that is damage.
 const MOST: usize = 255;
 
@@ -68,6 +70,49 @@ pub(super) fn reading() -> u8 {
 /// For `#[serde(deserialize_with = "state::since::<7, _, _>")]`: a field that states before this version do not have.
 pub(super) fn since<'de, const FIRST: u8, T: Deserialize<'de> + Default, D: serde::Deserializer<'de>>(from: D) -> Result<T, D::Error> {
     if reading() < FIRST { Ok(T::default()) } else { T::deserialize(from) }
+}
+
+/// For `#[serde(deserialize_with = "state::grown::<9, 3, _, _, _>")]`: an array that had one element less before the version
+/// `FIRST`; the new one, of which nothing is known, is that of index `AT`.
+pub(super) fn grown<'de, const FIRST: u8, const AT: usize, T, D, const N: usize>(from: D) -> Result<[T; N], D::Error>
+where
+    T: Deserialize<'de> + Default,
+    D: serde::Deserializer<'de>,
+{
+    let old = reading() < FIRST;
+    let mut all = from.deserialize_tuple(N - usize::from(old), Elements(PhantomData))?;
+    if old {
+        all.insert(AT.min(all.len()), T::default());
+    }
+    all.try_into().map_err(|_| serde::de::Error::custom("an array of another size"))
+}
+
+/// The same on the heap.
+pub(super) fn grown_box<'de, const FIRST: u8, const AT: usize, T, D, const N: usize>(from: D) -> Result<Box<[T; N]>, D::Error>
+where
+    T: Deserialize<'de> + Default,
+    D: serde::Deserializer<'de>,
+{
+    grown::<FIRST, AT, T, D, N>(from).map(Box::new)
+}
+
+/// The elements of an array of any size.
+struct Elements<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> serde::de::Visitor<'de> for Elements<T> {
+    type Value = Vec<T>;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut from: A) -> Result<Vec<T>, A::Error> {
+        let mut all = Vec::with_capacity(from.size_hint().unwrap_or(0).min(256));
+        while let Some(one) = from.next_element()? {
+            all.push(one);
+        }
+        Ok(all)
+    }
 }
 
 pub(super) fn decompress(bytes: &[u8]) -> Result<Vec<u8>, String> {

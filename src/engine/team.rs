@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     baseline::hours,
     detector::{COMMON_MODE, Values},
-    packed::sparse,
+    packed::by_detector,
 };
 use crate::event::Date;
 
@@ -33,7 +33,7 @@ pub(super) struct TeamDay {
     /// Members with an event.
     members: u32,
     /// Per detector the sum of min(r, 8), r before the discount.
-    #[serde(with = "sparse")]
+    #[serde(with = "by_detector")]
     sums: Values,
     /// Sum of the weights of clients touched without a reason, of their number (a team mate's is half a one), and of all touched.
     unrelated: f64,

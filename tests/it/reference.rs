@@ -16,7 +16,7 @@ use serde_json::Value;
 
 const ZONE: &str = "Europe/Moscow";
 /// Detectors that the reference does not have.
-const BEYOND: [&str; 5] = ["two_places", "clients_1h", "clients_7d", "clients_30d", "unrel_share"];
+const BEYOND: [&str; 6] = ["two_places", "clients_1h", "clients_7d", "clients_30d", "c_out", "unrel_share"];
 
 fn root() -> PathBuf {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/reference");

@@ -325,7 +325,7 @@ fn features_hold_every_manager_day_once() {
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     let mut rows = csv::Reader::from_path(&features).unwrap();
     let head: Vec<String> = rows.headers().unwrap().iter().map(str::to_owned).collect();
-    assert_eq!(head.len(), 9 + 3 * 25);
+    assert_eq!(head.len(), 9 + 3 * 26);
     let at = |name: &str| head.iter().position(|h| h == name).unwrap();
     let (mut seen, mut scored, mut out) = (BTreeSet::new(), 0_u64, 0.0);
     for row in rows.records() {

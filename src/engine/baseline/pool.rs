@@ -6,7 +6,9 @@ use super::{
     super::{
         detector::{HURDLE, SLOW},
         math::number,
+        state,
     },
+    drift::{self, PACES},
     share,
 };
 
@@ -21,8 +23,12 @@ pub(crate) struct Pool {
     pub(crate) w: [f64; HURDLE],
     pub(crate) mean: [f64; HURDLE],
     pub(crate) var: [f64; HURDLE],
-    pub(crate) slow_n: f64,
+    /// Decayed manager-days by pace of the series.
+    #[serde(deserialize_with = "state::grown::<9, 1, _, _, _>")]
+    pub(crate) slow_n: [f64; PACES],
+    #[serde(deserialize_with = "state::grown::<9, 3, _, _, _>")]
     pub(crate) slow_mean: [f64; SLOW],
+    #[serde(deserialize_with = "state::grown::<9, 3, _, _, _>")]
     pub(crate) slow_var: [f64; SLOW],
     pub(crate) share: share::Pool,
 }
@@ -47,11 +53,17 @@ impl Pool {
             w: [0.0; HURDLE],
             mean: [mean; HURDLE],
             var: [var; HURDLE],
-            slow_n: 0.0,
+            slow_n: [0.0; PACES],
             slow_mean: [0.0; SLOW],
             slow_var: [1.0; SLOW],
             share: share::Pool::default(),
         }
+    }
+
+    /// As states before [`state::GREW`] had it.
+    #[cfg(test)]
+    pub(crate) fn forget_exports(&mut self) {
+        (self.slow_n[1], self.slow_mean[3], self.slow_var[3]) = Default::default();
     }
 
     /// Learns the manager-days of one tenant day (at least one), each with weight 1.
@@ -70,11 +82,11 @@ impl Pool {
         }
         self.share.learn(days.iter().filter_map(|d| d.share.as_ref()));
         self.n = FADE * self.n + n;
-        self.slow_n = FADE * self.slow_n + n;
+        self.slow_n = self.slow_n.map(|before| FADE * before + n);
         for j in 0..SLOW {
             ys.clear();
             ys.extend(days.iter().map(|d| d.slow[j]));
-            (self.slow_mean[j], self.slow_var[j]) = merge(self.slow_mean[j], self.slow_var[j], &ys, n / self.slow_n);
+            (self.slow_mean[j], self.slow_var[j]) = merge(self.slow_mean[j], self.slow_var[j], &ys, n / self.slow_n[drift::pace(j)]);
         }
     }
 }

@@ -11,7 +11,7 @@ pub(super) const CONTROL: Control = Control {
         "Records, clients or strangers' clients a little above the usual, day after day",
         "Записей, клиентов или чужих клиентов чуть больше обычного, день за днём",
     ),
-    detectors: &[Detector::CRec, Detector::CUnrel, Detector::CDistinct],
+    detectors: &[Detector::CRec, Detector::CUnrel, Detector::CDistinct, Detector::COut],
     mitre: &["T1020"],
     severity: SeverityRule::Budget,
     parameters: &[
@@ -24,12 +24,20 @@ pub(super) const CONTROL: Control = Control {
         ),
     ],
     settings: &[],
-    switches: &[switch(
-        "restart",
-        true,
-        "a drift that an alert named begins again from nothing at the close of the day, so that one change of level is told once",
-        "сдвиг, названный в оповещении, после закрытия дня начинается с нуля: об одной перемене уровня сообщается один раз",
-    )],
+    switches: &[
+        switch(
+            "restart",
+            true,
+            "a drift that an alert named begins again from nothing at the close of the day, so that one change of level is told once",
+            "сдвиг, названный в оповещении, после закрытия дня начинается с нуля: об одной перемене уровня сообщается один раз",
+        ),
+        switch(
+            "exports",
+            true,
+            "records that leave are a series of their own besides those on screen, which are many more",
+            "выгруженные записи — отдельный ряд, кроме записей на экране, которых намного больше",
+        ),
+    ],
     said: None,
     named: None,
     benign: &[

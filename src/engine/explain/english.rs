@@ -79,7 +79,7 @@ pub(super) fn sentence(f: &Finding, facts: &Facts) -> String {
             let failures = count(&n, "failed log-in", "failed log-ins");
             capital(&format!("{failures} today{}", usual(f, facts, "on days with any ")))
         }
-        Detector::CRec | Detector::CUnrel | Detector::CDistinct => drift(f.detector, facts),
+        Detector::CRec | Detector::CUnrel | Detector::CDistinct | Detector::COut => drift(f.detector, facts),
         Detector::Rule => return rule(f, facts),
     };
     format!("{head}{}.", rarity(f))
@@ -403,6 +403,7 @@ fn drift(detector: Detector, facts: &Facts) -> String {
     let level = match detector {
         Detector::CUnrel => "of clients without a reason",
         Detector::CDistinct => "of different clients",
+        Detector::COut => "of records taken out",
         _ => "of records",
     };
     let drift = EN.counted(drift);

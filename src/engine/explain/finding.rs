@@ -57,7 +57,9 @@ words! {
         CUnrel = "c_unrel",
         /// 19: slow drift of distinct clients.
         CDistinct = "c_distinct",
-    /// Share of clients touched without a reason among those touched.
+        /// Slow drift of records that left.
+        COut = "c_out",
+        /// Share of clients touched without a reason among those touched.
         UnrelShare = "unrel_share",
         /// 20: hard rules.
         Rule = "rule",
@@ -243,10 +245,10 @@ pub struct Facts {
     pub new_values: Vec<NewValue>,
     /// Distinct clients of the last 90 days, about: the person's, and everybody's.
     pub quarter: Option<(u64, u64)>,
-    /// Days on which the drift of (records, unrelated, distinct) has been above zero without a break.
-    pub drift_days: [u16; 3],
+    /// Days on which the drift of (records, unrelated, distinct, records that left) has been above zero without a break.
+    pub drift_days: [u16; 4],
     /// The drift itself.
-    pub drift: [f64; 3],
+    pub drift: [f64; 4],
     /// Learned days behind the baseline (N).
     pub baseline_days: f64,
     /// The budget in force, alerts per 100 manager-days.

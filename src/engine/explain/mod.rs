@@ -65,7 +65,7 @@ pub fn unit(detector: Detector) -> &'static str {
         Detector::TwoPlaces => "returns",
         Detector::Unrel | Detector::Ucall | Detector::Ext => "weight",
         Detector::Authfail => "log-ins",
-        Detector::CRec | Detector::CUnrel | Detector::CDistinct => "drift",
+        Detector::CRec | Detector::CUnrel | Detector::CDistinct | Detector::COut => "drift",
         Detector::Offh | Detector::OffOut | Detector::NovCtx | Detector::NovQ | Detector::Rule => "nats",
     }
 }

@@ -107,7 +107,7 @@ pub(super) fn sentence(f: &Finding, facts: &Facts) -> String {
             let failures = n.with_ru("неудачный вход", "неудачных входа", "неудачных входов");
             format!("Сегодня {failures}{}", usual(f, facts, "в такие дни "))
         }
-        Detector::CRec | Detector::CUnrel | Detector::CDistinct => drift(f.detector, facts),
+        Detector::CRec | Detector::CUnrel | Detector::CDistinct | Detector::COut => drift(f.detector, facts),
         Detector::Rule => return rule(f, facts),
     };
     format!("{head}{}.", rarity(f))
@@ -442,6 +442,7 @@ fn drift(detector: Detector, facts: &Facts) -> String {
     let level = match detector {
         Detector::CUnrel => "по чужим клиентам",
         Detector::CDistinct => "по числу разных клиентов",
+        Detector::COut => "по выгруженным записям",
         _ => "по записям",
     };
     let drift = RU.counted(drift);

@@ -112,6 +112,7 @@ pub(super) fn drift_of(detector: Detector, facts: &Facts) -> (u16, f64) {
     let series = match detector {
         Detector::CUnrel => 1,
         Detector::CDistinct => 2,
+        Detector::COut => 3,
         _ => 0,
     };
     (facts.drift_days[series], facts.drift[series])

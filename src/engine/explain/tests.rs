@@ -15,7 +15,7 @@ fn finding(detector: Detector, observed: f64) -> Finding {
         Detector::NovCtx => Family::Novelty,
         Detector::NovQ => Family::Content,
         Detector::Authfail | Detector::TwoPlaces => Family::Auth,
-        Detector::CRec | Detector::CUnrel | Detector::CDistinct => Family::Drip,
+        Detector::CRec | Detector::CUnrel | Detector::CDistinct | Detector::COut => Family::Drip,
         Detector::Rule => Family::Rule,
         _ => Family::Volume,
     };
@@ -48,8 +48,8 @@ fn facts() -> Facts {
             new(Attribute::Fingerprint, "77c1", 0.2),
         ],
         quarter: Some((412, 3921)),
-        drift_days: [9, 1, 22],
-        drift: [8.21, 3.0, 4.5],
+        drift_days: [9, 1, 22, 4],
+        drift: [8.21, 3.0, 4.5, 5.3],
         baseline_days: 42.3,
         budget: 1.0,
         ..Facts::default()
@@ -112,14 +112,14 @@ fn nouns_agree_with_every_count() {
                 clients_related: 30,
                 unrelated_key: u64::from(n),
                 records_out: u64::from(n),
-                drift_days: [n; 3],
+                drift_days: [n; 4],
                 baseline_days: f64::from(n),
                 ..facts()
             };
             lines(&mut out, &sentence(&Finding { usual: None, ..finding(*detector, f64::from(n)) }, &facts));
         }
         let fraction = Finding { usual: None, ..finding(*detector, 1.5) };
-        lines(&mut out, &sentence(&fraction, &Facts { drift: [1.5; 3], ..facts() }));
+        lines(&mut out, &sentence(&fraction, &Facts { drift: [1.5; 4], ..facts() }));
     }
     insta::assert_snapshot!("counts", readable(&out));
 }
@@ -176,7 +176,7 @@ fn new_values_absences_and_rules_are_told() {
     lines(&mut out, &sentence(&finding(Detector::Offh, 5.0), &Facts { absent: true, ..facts() }));
     lines(&mut out, &sentence(&finding(Detector::OffOut, 5.0), &Facts { local: (10, 5), hour_share: 0.021, ..facts() }));
     lines(&mut out, &sentence(&finding(Detector::Unrel, 5.0), &Facts { clients: 3, clients_related: 9, team_unrelated: None, ..facts() }));
-    lines(&mut out, &sentence(&finding(Detector::CRec, 5.0), &Facts { drift_days: [0; 3], ..facts() }));
+    lines(&mut out, &sentence(&finding(Detector::CRec, 5.0), &Facts { drift_days: [0; 4], ..facts() }));
 
     // Local midnight in Moscow is the evening before in UTC.
     let left = Timestamp::parse("2026-03-26T21:00:00Z").expect("a time");
@@ -289,7 +289,7 @@ prop_compose! {
         (hour_share, drift, days, budget) in (0.0..1.0, any_number(), 0.0..80.0, 0.01..50.0),
         counts in prop::array::uniform5(0..100_000_u64),
         local in (0..24_u8, 0..60_u8),
-        drift_days in prop::array::uniform3(0..400_u16),
+        drift_days in prop::array::uniform4(0..400_u16),
         team in prop::option::of(any_number()),
         values in prop::collection::vec((0..7_usize, "\\PC{0,60}", 0.0..1.0), 0..6),
         flags in prop::array::uniform4(any::<bool>()),
@@ -299,7 +299,7 @@ prop_compose! {
             records_out: counts[0], records_screen: counts[1], clients: counts[2], clients_related: counts[3], unrelated_key: counts[4],
             team_unrelated: team,
             new_values: values.into_iter().map(|(a, value, rate)| NewValue { attribute: Attribute::ALL[a], value, rate }).collect(),
-            drift: [drift; 3],
+            drift: [drift; 4],
             baseline_days: days,
             absent: flags[0],
             substitute: flags[1],
