@@ -30,7 +30,7 @@ pub(super) mod sparse {
     }
 }
 
-/// The same of a number per detector, also as states had it before [`GREW`] that knew one detector less.
+/// The same of a number per detector, also as states had it that knew one detector less.
 pub(super) mod by_detector {
     use serde::{Deserialize, Deserializer, de::Error};
 
