@@ -40,7 +40,7 @@ pub(super) struct Args {
 enum Command {
     /// Print a link by which somebody sets password and second factor, once
     Invite {
-        /// Their name in [[access]]
+        /// Their name in `[[access]]`
         name: String,
         /// How long it opens, as 2h, a minute to 7d [default: 24h]
         #[arg(long = "for", value_name = "SPAN")]
