@@ -11,7 +11,7 @@ use super::{
         tail::{Histogram, Tail},
     },
     budget::{Calibration, Thresholds, young},
-    detector::RULE,
+    detector::{OUT, RULE},
     state,
 };
 use crate::event::ActorKind;
@@ -32,7 +32,7 @@ pub(super) struct Class {
     pub(super) roles: BTreeMap<Arc<str>, Pool>,
     role_size: BTreeMap<Arc<str>, u32>,
     /// Of the behavioural detectors.
-    #[serde(deserialize_with = "state::grown_box::<9, 23, _, _, _>")]
+    #[serde(deserialize_with = "state::grown_box::<OUT, _, _, _>")]
     pub(super) histograms: Box<[Histogram; RULE]>,
     pub(super) rates: Rates,
     pub(super) calibration: Calibration,

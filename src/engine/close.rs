@@ -10,7 +10,7 @@ use super::{
     budget,
     class::{CLASSES, Class},
     day::Day,
-    detector::{HURDLE, RULE, SHARE, SLOW, Set, is_drift},
+    detector::{HURDLE, RULE, SHARE, SLOW, is_drift},
     features::DayFeatures,
     manager::{Baseline, Manager},
     math::number,
@@ -149,8 +149,8 @@ fn close_class(class: &mut Class, roster: &mut Roster, pairs: &[(usize, usize)],
         day.refresh(base, class, terms);
         let Some(expected) = base.expected().filter(|_| worthy(day, base)) else { continue };
         counted += 1;
-        for (j, (sum, z)) in season.iter_mut().zip(expected.drift.z(&day.x)).enumerate() {
-            *sum += drift::step(j, z);
+        for (j, z) in expected.drift.z(&day.x).into_iter().enumerate() {
+            season[j] += drift::step(j, z);
         }
     }
     let common = season.map(|sum| if counted >= SEASON { (sum / number(counted as u64)).max(0.0) } else { 0.0 });
@@ -158,14 +158,12 @@ fn close_class(class: &mut Class, roster: &mut Roster, pairs: &[(usize, usize)],
     let mut peaks = Vec::new();
     for pair in pairs {
         let (day, base) = day(roster, *pair);
-        let n = base.hurdle.days();
-        let settled: Set = (0..RULE).filter(|k| !is_drift(*k) || base.drift.warm(k - HURDLE)).fold(Set::default(), Set::with);
-        learned.extend(learn(day, base, &common, terms).map(|l| (day.post.peers.clone(), l)));
-        if n >= 5.0 && day.events >= 3 && index >= 10 {
-            for k in settled.iter() {
+        if base.hurdle.days() >= 5.0 && day.events >= 3 && index >= 10 {
+            for k in (0..RULE).filter(|k| !is_drift(*k) || base.drift.warm(k - HURDLE)) {
                 class.histograms[k].add(day.r[k]);
             }
         }
+        learned.extend(learn(day, base, &common, terms).map(|l| (day.post.peers.clone(), l)));
         for (a, new) in day.news.attributes() {
             if base.novelty[a as usize].close(new) {
                 class.rates.learn(a, new);

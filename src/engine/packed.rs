@@ -22,9 +22,18 @@ pub(super) mod sparse {
         T: Copy + Default + Deserialize<'de>,
         D: Deserializer<'de>,
     {
+        placed(d, |i| i)
+    }
+
+    /// Each value goes where `place` says that its index is now.
+    pub(super) fn placed<'de, T, D, const N: usize>(d: D, place: impl Fn(usize) -> usize) -> Result<[T; N], D::Error>
+    where
+        T: Copy + Default + Deserialize<'de>,
+        D: Deserializer<'de>,
+    {
         let mut values = [T::default(); N];
         for (i, v) in Vec::<(u8, T)>::deserialize(d)? {
-            *values.get_mut(usize::from(i)).ok_or_else(|| D::Error::custom("an index beyond the array"))? = v;
+            *values.get_mut(place(usize::from(i))).ok_or_else(|| D::Error::custom("an index beyond the array"))? = v;
         }
         Ok(values)
     }
@@ -32,8 +41,9 @@ pub(super) mod sparse {
 
 /// The same of a number per detector, also as states had it that knew one detector less.
 pub(super) mod by_detector {
-    use serde::{Deserialize, Deserializer, de::Error};
+    use serde::{Deserialize, Deserializer};
 
+    use super::sparse;
     pub(in crate::engine) use super::sparse::serialize;
     use crate::engine::{
         detector::{DETECTORS, OUT},
@@ -45,13 +55,8 @@ pub(super) mod by_detector {
         T: Copy + Default + Deserialize<'de>,
         D: Deserializer<'de>,
     {
-        let mut values = [T::default(); DETECTORS];
-        for (i, v) in Vec::<(u8, T)>::deserialize(d)? {
-            let i = usize::from(i);
-            let i = if state::reading() < state::GREW && i >= OUT { i + 1 } else { i };
-            *values.get_mut(i).ok_or_else(|| D::Error::custom("an index beyond the array"))? = v;
-        }
-        Ok(values)
+        let old = state::reading() < state::GREW;
+        sparse::placed(d, |i| i + usize::from(old && i >= OUT))
     }
 }
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     VERSION,
-    baseline::{drift, novelty::Rates, pool::Pool, share},
+    baseline::{drift::PACE, novelty::Rates, pool::Pool, share},
     class::{CLASSES, Class},
     detector::{DRIFTS, HURDLE, detector},
     explain::{Attribute, Detector},
@@ -171,7 +171,7 @@ fn pool(peers: &Peers, fresh: Pool) -> Pool {
     }
     for (j, (mean, var)) in DRIFTS.iter().enumerate().filter_map(|(j, d)| Some((j, *peers.slow.get(d.as_str())?))) {
         (pool.slow_mean[j], pool.slow_var[j]) = (mean, var.max(0.0));
-        pool.slow_n[drift::pace(j)] = WEIGHT;
+        pool.slow_n[PACE[j]] = WEIGHT;
     }
     if let Some((share, dispersion)) = peers.strangers {
         let clients = peers.usual.get(Detector::Distinct.as_str()).map_or(1.0, |u| u.share * super::math::exp_m1(u.mean));

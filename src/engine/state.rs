@@ -72,14 +72,14 @@ pub(super) fn since<'de, const FIRST: u8, T: Deserialize<'de> + Default, D: serd
     if reading() < FIRST { Ok(T::default()) } else { T::deserialize(from) }
 }
 
-/// For `#[serde(deserialize_with = "state::grown::<9, 3, _, _, _>")]`: an array that had one element less before the version
-/// `FIRST`; the new one, of which nothing is known, is that of index `AT`.
-pub(super) fn grown<'de, const FIRST: u8, const AT: usize, T, D, const N: usize>(from: D) -> Result<[T; N], D::Error>
+/// For `#[serde(deserialize_with = "state::grown::<3, _, _, _>")]`: an array that had one element less before [`GREW`]; the new
+/// one, of which nothing is known, is that of index `AT`.
+pub(super) fn grown<'de, const AT: usize, T, D, const N: usize>(from: D) -> Result<[T; N], D::Error>
 where
     T: Deserialize<'de> + Default,
     D: serde::Deserializer<'de>,
 {
-    let old = reading() < FIRST;
+    let old = reading() < GREW;
     let mut all = from.deserialize_tuple(N - usize::from(old), Elements(PhantomData))?;
     if old {
         all.insert(AT.min(all.len()), T::default());
@@ -88,12 +88,12 @@ where
 }
 
 /// The same on the heap.
-pub(super) fn grown_box<'de, const FIRST: u8, const AT: usize, T, D, const N: usize>(from: D) -> Result<Box<[T; N]>, D::Error>
+pub(super) fn grown_box<'de, const AT: usize, T, D, const N: usize>(from: D) -> Result<Box<[T; N]>, D::Error>
 where
     T: Deserialize<'de> + Default,
     D: serde::Deserializer<'de>,
 {
-    grown::<FIRST, AT, T, D, N>(from).map(Box::new)
+    grown::<AT, T, D, N>(from).map(Box::new)
 }
 
 /// The elements of an array of any size.

@@ -28,7 +28,7 @@ const LEAST: f64 = -1.5;
 /// So many records that leave are next to none.
 const FEW: f64 = 10.0;
 /// The pace of a series: while one drifts, those of its pace are learned slowly.
-const PACE: [usize; SLOW] = [0, 0, 0, 1];
+pub(crate) const PACE: [usize; SLOW] = [0, 0, 0, 1];
 /// Number of paces.
 pub(super) const PACES: usize = 2;
 
@@ -36,17 +36,17 @@ pub(super) const PACES: usize = 2;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Own {
     /// Decayed learned days, by pace.
-    #[serde(deserialize_with = "state::grown::<9, 1, _, _, _>")]
+    #[serde(deserialize_with = "state::grown::<1, _, _, _>")]
     n: [f32; PACES],
-    #[serde(deserialize_with = "state::grown::<9, 3, _, _, _>")]
+    #[serde(deserialize_with = "state::grown::<3, _, _, _>")]
     mean: [f32; SLOW],
-    #[serde(deserialize_with = "state::grown::<9, 3, _, _, _>")]
+    #[serde(deserialize_with = "state::grown::<3, _, _, _>")]
     var: [f32; SLOW],
     /// C.
-    #[serde(deserialize_with = "state::grown::<9, 3, _, _, _>")]
+    #[serde(deserialize_with = "state::grown::<3, _, _, _>")]
     level: [f32; SLOW],
     /// Days on which it has been above zero without a break.
-    #[serde(deserialize_with = "state::grown::<9, 3, _, _, _>")]
+    #[serde(deserialize_with = "state::grown::<3, _, _, _>")]
     days: [u16; SLOW],
 }
 
@@ -67,11 +67,6 @@ pub(crate) fn series(x: &Values) -> [f64; SLOW] {
 /// What a day adds to a series.
 pub(crate) fn step(j: usize, z: f64) -> f64 {
     z.clamp(LEAST, LARGEST[j])
-}
-
-/// The pace of a series.
-pub(crate) const fn pace(j: usize) -> usize {
-    PACE[j]
 }
 
 impl Expected {

@@ -8,7 +8,7 @@ use super::{
         math::number,
         state,
     },
-    drift::{self, PACES},
+    drift::{PACE, PACES},
     share,
 };
 
@@ -24,11 +24,11 @@ pub(crate) struct Pool {
     pub(crate) mean: [f64; HURDLE],
     pub(crate) var: [f64; HURDLE],
     /// Decayed manager-days by pace of the series.
-    #[serde(deserialize_with = "state::grown::<9, 1, _, _, _>")]
+    #[serde(deserialize_with = "state::grown::<1, _, _, _>")]
     pub(crate) slow_n: [f64; PACES],
-    #[serde(deserialize_with = "state::grown::<9, 3, _, _, _>")]
+    #[serde(deserialize_with = "state::grown::<3, _, _, _>")]
     pub(crate) slow_mean: [f64; SLOW],
-    #[serde(deserialize_with = "state::grown::<9, 3, _, _, _>")]
+    #[serde(deserialize_with = "state::grown::<3, _, _, _>")]
     pub(crate) slow_var: [f64; SLOW],
     pub(crate) share: share::Pool,
 }
@@ -86,7 +86,7 @@ impl Pool {
         for j in 0..SLOW {
             ys.clear();
             ys.extend(days.iter().map(|d| d.slow[j]));
-            (self.slow_mean[j], self.slow_var[j]) = merge(self.slow_mean[j], self.slow_var[j], &ys, n / self.slow_n[drift::pace(j)]);
+            (self.slow_mean[j], self.slow_var[j]) = merge(self.slow_mean[j], self.slow_var[j], &ys, n / self.slow_n[PACE[j]]);
         }
     }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     directory::Zone,
-    engine::rule::Rule,
+    engine::{detector::SLOW, rule::Rule},
     event::{Timestamp, words},
 };
 
@@ -246,9 +246,9 @@ pub struct Facts {
     /// Distinct clients of the last 90 days, about: the person's, and everybody's.
     pub quarter: Option<(u64, u64)>,
     /// Days on which the drift of (records, unrelated, distinct, records that left) has been above zero without a break.
-    pub drift_days: [u16; 4],
+    pub drift_days: [u16; SLOW],
     /// The drift itself.
-    pub drift: [f64; 4],
+    pub drift: [f64; SLOW],
     /// Learned days behind the baseline (N).
     pub baseline_days: f64,
     /// The budget in force, alerts per 100 manager-days.

@@ -2,7 +2,7 @@
 
 use super::{Attribute, Detector, Facts, Finding, Hit, number::Language};
 use crate::{
-    engine::{control, math::number},
+    engine::{control, detector::DRIFTS, math::number},
     event::{Action, Channel},
 };
 
@@ -109,12 +109,7 @@ pub(super) fn action_of(value: &str) -> Option<(Action, Option<Channel>)> {
 
 /// Days and height of a drip detector's series.
 pub(super) fn drift_of(detector: Detector, facts: &Facts) -> (u16, f64) {
-    let series = match detector {
-        Detector::CUnrel => 1,
-        Detector::CDistinct => 2,
-        Detector::COut => 3,
-        _ => 0,
-    };
+    let series = DRIFTS.iter().position(|d| *d == detector).unwrap_or(0);
     (facts.drift_days[series], facts.drift[series])
 }
 
