@@ -269,11 +269,10 @@ def by_alerts(case, filin, rate, budget):
             break
         budget = min(2 * budget, 100)
     bits = matched[0]["bits"] if matched else 0
-    soft = behavioural(filin)
     versions = collections.defaultdict(list)
     for line in open(alerts):
         version = json.loads(line)
-        if version["kind"] not in soft or version["bits"] >= bits:
+        if is_rule(version) or version["bits"] >= bits:
             versions[version.get("manager")].append(datetime.datetime.fromisoformat(version["time"]))
     spans = [[datetime.datetime.fromisoformat(case.labels[i][end]) for end in ("from", "to")] for i in case.counts]
     found = [any(a <= t <= b + GRACE for t in versions[case.labels[i]["manager"]]) for i, (a, b) in zip(case.counts, spans)]
@@ -281,10 +280,9 @@ def by_alerts(case, filin, rate, budget):
     return found
 
 
-@functools.cache
-def behavioural(filin):
-    """Controls that the budget judges; the others are rules."""
-    return {c["id"] for c in json.loads(run(filin, "controls", "--json")) if c["kind"] == "behavioural"}
+def is_rule(version):
+    """A version that rests on a rule, which no threshold holds back."""
+    return max(version["contributions"], key=lambda c: c["bits"])["detector"] == "rule"
 
 
 def run(filin, *args):

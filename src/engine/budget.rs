@@ -9,6 +9,8 @@ use crate::event::{Budget, Date};
 
 /// Dates before a tenant's thresholds rest on its own past.
 pub const YOUNG_DATES: i32 = 28;
+/// Dates until nothing is left in the calibration set of those on which its detectors still learned what is rare.
+const SETTLED_DATES: i32 = 42;
 
 /// How many manager-days the last closed dates had: what a budget per week is worth.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -71,21 +73,77 @@ impl Calibration {
         true
     }
 
-    /// Thresholds after the close of `last`, for a tenant whose first date is `first`.
-    pub(super) fn thresholds(&self, last: Date, first: Date, budget: f64) -> Thresholds {
+    /// Thresholds after the close of `last`, for a tenant whose first date is `first`. `elsewhere` stands in for a past that
+    /// is missing: until there is one, and as a least value while half of it is of the detectors' own first weeks, which say
+    /// less than they will (without it the fifth week alerted twice as often as it should at 5 per 100).
+    pub(super) fn thresholds(&self, last: Date, first: Date, budget: f64, elsewhere: &Curve) -> Thresholds {
         let index = last.0 + 1 - first.0;
-        let since = last.0 - DATES.min((index + 1) / 2);
+        if index < YOUNG_DATES {
+            return young(budget, elsewhere);
+        }
+        let counts = self.counts(last.0 - DATES.min((index + 1) / 2));
+        three(budget, |b| {
+            let own = carried(&counts, b);
+            elsewhere.at(b).filter(|_| index < SETTLED_DATES).map_or(own, |theta| own.max(theta))
+        })
+    }
+
+    /// What a settled tenant says to a new one; empty while it cannot.
+    pub(super) fn curve(&self) -> Curve {
+        let counts = self.counts(i32::MIN);
+        let n = number(counts.iter().sum());
+        Curve(CURVE.into_iter().filter(|b| n * b >= 2000.0).map(|b| (b, carried(&counts, b))).collect())
+    }
+
+    /// Manager-days in each bin, of dates after `since`.
+    fn counts(&self, since: i32) -> [u64; BINS] {
         let mut counts = [0_u64; BINS];
         for (bin, n) in self.0.iter().filter(|(date, _)| date.0 > since).flat_map(|(_, day)| day) {
             counts[usize::from(*bin)] += u64::from(*n);
         }
-        three(budget, |b| if index < YOUNG_DATES { uncalibrated(b) } else { carried(&counts, b) })
+        counts
     }
 }
 
-/// Thresholds of a tenant without closed days.
-pub(super) fn young(budget: f64) -> Thresholds {
-    three(budget, uncalibrated)
+/// Budgets that a [`Curve`] is told at.
+const CURVE: [f64; 5] = [20.0, 10.0, 5.0, 2.0, 1.0];
+
+/// θ by budget, from the largest budget down: what the score of a manager-day turned out to mean elsewhere. It says itself that
+/// more than 3 nats come on 5 of 100 manager-days; the mean over families makes it some 10 (Wilson 2019 on the harmonic mean p).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Curve(Vec<(f64, f64)>);
+
+impl Curve {
+    /// From pairs of a budget and its θ; what is not a number or not positive is left out.
+    pub(super) fn new(pairs: impl IntoIterator<Item = (f64, f64)>) -> Self {
+        let mut pairs: Vec<(f64, f64)> = pairs.into_iter().filter(|(b, theta)| *b > 0.0 && b.is_finite() && theta.is_finite()).collect();
+        pairs.sort_by(|a, b| b.0.total_cmp(&a.0));
+        Self(pairs)
+    }
+
+    /// The pairs, from the largest budget down.
+    pub(super) fn pairs(&self) -> impl Iterator<Item = (f64, f64)> {
+        self.0.iter().copied()
+    }
+
+    /// θ of a budget: straight in its logarithm between two that are known, along an exponential tail beyond them, never less
+    /// than the score takes itself for; none when nothing is known.
+    fn at(&self, budget: f64) -> Option<f64> {
+        let after = self.0.partition_point(|(b, _)| *b > budget);
+        let beyond = |(b, theta): (f64, f64)| theta + ln(b / budget);
+        let theta = match (after.checked_sub(1).map(|n| self.0[n]), self.0.get(after)) {
+            (None, None) => return None,
+            (Some(end), None) => beyond(end),
+            (None, Some(end)) => beyond(*end),
+            (Some((b0, t0)), Some((b1, t1))) => t0 + (t1 - t0) * ln(b0 / budget) / ln(b0 / b1),
+        };
+        Some(theta.max(uncalibrated(budget)))
+    }
+}
+
+/// Thresholds of a tenant without a past of its own.
+pub(super) fn young(budget: f64, elsewhere: &Curve) -> Thresholds {
+    three(budget, |b| elsewhere.at(b).unwrap_or_else(|| uncalibrated(b)))
 }
 
 fn three(budget: f64, theta: impl Fn(f64) -> f64) -> Thresholds {
@@ -132,7 +190,7 @@ mod tests {
     fn the_budget_is_the_share_above_the_threshold() {
         let c = calibrated(200, 10.0);
         for budget in [0.5, 1.0, 5.0, 20.0] {
-            let theta = c.thresholds(Date(49), Date(0), budget)[0];
+            let theta = c.thresholds(Date(49), Date(0), budget, &Curve::default())[0];
             let exact = 10.0 * (1.0 - budget / 100.0);
             assert!((theta - exact).abs() <= 0.1, "{budget}: {theta} for {exact}");
         }
@@ -142,15 +200,43 @@ mod tests {
     fn a_small_company_extrapolates_from_what_it_carries() {
         // 25 dates of 4 managers: 100 days carry 20 per 100, so θ(1) lies ln 20 above θ(20).
         let c = calibrated(4, 10.0);
-        let (one, twenty) = (c.thresholds(Date(49), Date(0), 1.0)[0], c.thresholds(Date(49), Date(0), 20.0)[0]);
+        let at = |budget| c.thresholds(Date(49), Date(0), budget, &Curve::default())[0];
+        let (one, twenty) = (at(1.0), at(20.0));
         assert!((one - twenty - ln(20.0)).abs() < 1e-9);
     }
 
     #[test]
     fn before_four_weeks_the_score_is_taken_at_its_word() {
         let c = calibrated(200, 10.0);
-        assert!((c.thresholds(Date(26), Date(0), 1.0)[0] - ln(100.0)).abs() < 1e-12);
-        assert!((young(1.0)[2] - ln(2500.0)).abs() < 1e-12);
+        assert!((c.thresholds(Date(26), Date(0), 1.0, &Curve::default())[0] - ln(100.0)).abs() < 1e-12);
+        assert!((young(1.0, &Curve::default())[2] - ln(2500.0)).abs() < 1e-12);
+    }
+
+    #[test]
+    fn what_it_means_elsewhere_stands_in_for_a_past() {
+        let curve = Curve::new([(1.0, 5.0), (5.0, 4.0), (20.0, 1.0)]);
+        let near = |budget: f64, theta: f64| assert!((young(budget, &curve)[0] - theta).abs() < 1e-9, "{budget}");
+        near(5.0, 4.0);
+        near(5_f64.sqrt(), 4.5);
+        near(0.1, 5.0 + ln(10.0));
+        // Never less than the score takes itself for: ln 5 at 20, and ln 2 at 50.
+        near(20.0, ln(5.0));
+        near(50.0, ln(2.0));
+        assert_eq!(Curve::new([(0.0, 1.0), (-1.0, 1.0), (1.0, f64::NAN)]), Curve::default());
+        // A past of mild days counts in full only when those of the first weeks have left it.
+        let c = calibrated(200, 2.0);
+        let at = |date| c.thresholds(Date(date), Date(0), 5.0, &curve)[0];
+        assert!((at(26) - 4.0).abs() < 1e-9 && (at(27) - 4.0).abs() < 1e-9 && (at(40) - 4.0).abs() < 1e-9);
+        assert!((at(41) - 1.9).abs() < 0.1, "{}", at(41));
+    }
+
+    #[test]
+    fn a_settled_tenant_tells_what_it_carries() {
+        let told: Vec<(f64, f64)> = calibrated(8, 10.0).curve().pairs().collect();
+        // 35 dates of 8 managers carry budgets from 7.2 on.
+        assert_eq!(told.iter().map(|p| p.0).collect::<Vec<_>>(), [20.0, 10.0]);
+        assert!((told[0].1 - 8.0).abs() < 0.8 && told[1].1 > told[0].1, "{told:?}");
+        assert_eq!(calibrated(1, 10.0).curve(), Curve::default());
     }
 
     #[test]

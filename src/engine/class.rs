@@ -10,7 +10,7 @@ use super::{
         pool::Pool,
         tail::{Histogram, Tail},
     },
-    budget::{Calibration, Thresholds, young},
+    budget::{Calibration, Curve, Thresholds, young},
     detector::{OUT, RULE},
     state,
 };
@@ -36,6 +36,9 @@ pub(super) struct Class {
     pub(super) histograms: Box<[Histogram; RULE]>,
     pub(super) rates: Rates,
     pub(super) calibration: Calibration,
+    /// Thresholds elsewhere, until there is a past of one's own.
+    #[serde(deserialize_with = "state::since::<10, _, _>")]
+    pub(super) elsewhere: Curve,
     pub(super) theta: Thresholds,
     #[serde(skip)]
     tails: Vec<Option<Tail>>,
@@ -64,7 +67,8 @@ impl Class {
             histograms: Box::new(std::array::from_fn(|_| Histogram::default())),
             rates: Rates::default(),
             calibration: Calibration::default(),
-            theta: young(budget),
+            elsewhere: Curve::default(),
+            theta: young(budget, &Curve::default()),
             tails: Vec::new(),
             generation: 0,
         };

@@ -67,7 +67,7 @@ impl Tenant {
                 features.extend(pairs.iter().map(of).map(|(m, i)| DayFeatures::of(&m.id, &m.days[i], class.theta[0])));
             }
             self.shared.last_closed = Some(date);
-            class.theta = class.calibration.thresholds(date, first, budget);
+            class.theta = class.calibration.thresholds(date, first, budget, &class.elsewhere);
         }
         self.count_peers();
     }

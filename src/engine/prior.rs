@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     VERSION,
     baseline::{drift::PACE, novelty::Rates, pool::Pool, share},
+    budget::Curve,
     class::{CLASSES, Class},
     detector::{DRIFTS, HURDLE, detector},
     explain::{Attribute, Detector},
@@ -48,6 +49,9 @@ pub struct Group {
     pub roles: BTreeMap<String, Peers>,
     /// Per attribute: share of days with something new.
     pub new: BTreeMap<String, f64>,
+    /// Per budget, alerts per 100 manager-days: the score in nats that so many of them reach.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub thresholds: BTreeMap<String, f64>,
 }
 
 /// What peers usually do on a day.
@@ -85,6 +89,7 @@ impl Tenant {
             all: peers(&c.pool),
             roles: c.large_roles().map(|(role, pool)| (role.to_string(), peers(pool))).collect(),
             new: Attribute::ALL.iter().map(|a| (a.as_str().to_owned(), rounded(c.rates.of(*a)))).collect(),
+            thresholds: c.calibration.curve().pairs().map(|(budget, theta)| (budget.to_string(), rounded(theta))).collect(),
         };
         Prior {
             name: name.to_owned(),
@@ -100,8 +105,9 @@ impl Tenant {
         if self.shared.last_closed.is_some() {
             return;
         }
-        for (class, group) in self.shared.classes.iter_mut().zip([&prior.people, &prior.integrations]) {
-            class.start_from(group);
+        for (c, group) in [&prior.people, &prior.integrations].into_iter().enumerate() {
+            self.shared.classes[c].start_from(group);
+            self.set_threshold(c);
         }
         self.shared.prior = Some(prior.name.clone());
     }
@@ -115,6 +121,7 @@ impl Class {
         let roles = group.roles.iter().filter(|(_, peers)| peers.days > 0.0);
         self.take_roles(roles.map(|(role, peers)| (role.as_str().into(), pool(peers, Pool::new(0.0, 0.0)))));
         self.rates = Rates::of_shares(|a| group.new.get(a.as_str()).copied());
+        self.elsewhere = Curve::new(group.thresholds.iter().filter_map(|(budget, theta)| Some((budget.parse().ok()?, *theta))));
         self.refresh();
     }
 }
@@ -191,6 +198,11 @@ fn merged_group(groups: &[&Group]) -> Group {
         let rates: Vec<(f64, f64)> = groups.iter().filter_map(|g| Some((g.all.days, *g.new.get(a.as_str())?))).collect();
         merged.new.insert(a.as_str().to_owned(), rounded(weighted(&rates)));
     }
+    // Of budgets that all of them tell: means over different companies would not fall with the budget.
+    let told: Vec<&&Group> = groups.iter().filter(|g| !g.thresholds.is_empty()).collect();
+    let all = |budget: &String| told.iter().map(|g| Some((g.all.days, *g.thresholds.get(budget)?))).collect::<Option<Vec<_>>>();
+    let budgets = told.first().into_iter().flat_map(|g| g.thresholds.keys());
+    merged.thresholds = budgets.filter_map(|b| Some((b.clone(), rounded(weighted(&all(b)?))))).collect();
     merged
 }
 
@@ -243,7 +255,12 @@ mod tests {
     }
 
     fn prior(days: f64, mean: f64) -> Prior {
-        let people = Group { all: some(days, mean), roles: [("sales".to_owned(), some(days, mean))].into(), ..Group::default() };
+        let people = Group {
+            all: some(days, mean),
+            roles: [("sales".to_owned(), some(days, mean))].into(),
+            thresholds: [("5".to_owned(), mean), (days.to_string(), 1.0)].into(),
+            ..Group::default()
+        };
         Prior { name: "p".to_owned(), manager_days: 10, people, ..Prior::default() }
     }
 
@@ -255,6 +272,7 @@ mod tests {
         assert!((usual.mean - 4.5).abs() < 1e-9 && (usual.var - 1.0).abs() < 1e-9 && (usual.share - 0.5).abs() < 1e-9, "{usual:?}");
         assert_eq!((merged.manager_days, merged.name.as_str()), (20, "both"));
         assert_eq!(merged.people.all.slow["c_rec"], (4.5, 1.25));
+        assert_eq!(merged.people.thresholds, [("5".to_owned(), 4.5)].into(), "only what all of them tell");
     }
 
     #[test]
@@ -266,6 +284,8 @@ mod tests {
         assert!(class.peers("sales").is_some_and(|p| (p.n1[0] - WEIGHT / 2.0).abs() < 1e-12) && class.peers("other").is_none());
         assert!((class.pool.mean[1] - 2.0).abs() < 1e-12, "what it does not know stays wide");
         assert_eq!(tenant.shared.prior.as_deref(), Some("p"));
+        // 6 nats at 5 per 100 is 6 + ln 5 at the budget of 1, against ln 100 without a prior.
+        assert!((class.theta[0] - 6.0 - 5_f64.ln()).abs() < 1e-12, "{:?}", class.theta);
         let mut old = Tenant::new("t");
         old.shared.last_closed = Some(crate::event::Date(1));
         old.start_from(&prior(100.0, 6.0));

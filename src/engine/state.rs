@@ -17,7 +17,7 @@ use super::{
 use crate::event::{Date, Timestamp};
 
 /// Version of the snapshots.
-pub(super) const VERSION: u8 = 9;
+pub(super) const VERSION: u8 = 10;
 /// The oldest that can be read.
 pub(super) const OLDEST: u8 = 6;
 

@@ -155,7 +155,8 @@ fn prior() -> Prior {
     let usual = BTreeMap::from([("rec_out".to_owned(), usually())]);
     let peers = Peers { days: 3.0, usual, slow: BTreeMap::from([("c_rec".to_owned(), (1.0, 0.5))]), strangers: Some((0.1, 2.0)) };
     let roles = BTreeMap::from([("sales".to_owned(), peers.clone())]);
-    let people = Group { all: peers, roles, new: BTreeMap::from([("network".to_owned(), 0.1)]) };
+    let (new, thresholds) = (BTreeMap::from([("network".to_owned(), 0.1)]), BTreeMap::from([("5".to_owned(), 3.5)]));
+    let people = Group { all: peers, roles, new, thresholds };
     Prior { name: "p".to_owned(), engine: "0".to_owned(), manager_days: 7, people, integrations: Group::default() }
 }
 

@@ -251,6 +251,7 @@ mod tests {
             controls: Vec::new(),
             event_ids: Vec::new(),
             bits,
+            contributions: Vec::new(),
         };
         let meta = Meta { start: Date(20_000), days: 1, managers: 20, seed: 0, active_managers_by_day: vec![20] };
         let versions = [version("a", 9000), version("b", 5000)];

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{
     Version,
-    met::{Met, counted, is_rule},
+    met::{Met, behavioural_bits, counted},
     share::{Share, number},
 };
 use crate::model::label::Strength;
@@ -50,9 +50,7 @@ pub(super) struct Curve<'a> {
 
 impl<'a> Curve<'a> {
     pub(super) fn new(manager_days: u64, met: &'a [Met<'a>], behavioural: &[&Vec<&Version>]) -> Self {
-        // What a rule adds later is no reason to tell less of behaviour.
-        let of = |alert: &&Vec<&Version>| alert.iter().filter(|v| !is_rule(v)).map(|v| v.bits).max();
-        let mut false_bits: Vec<u64> = behavioural.iter().filter_map(of).collect();
+        let mut false_bits: Vec<u64> = behavioural.iter().map(|alert| behavioural_bits(alert)).collect();
         false_bits.sort_unstable_by(|a, b| b.cmp(a));
         Self { manager_days, met, false_bits }
     }

@@ -9,7 +9,7 @@ use super::{
     share::{Middle, middle, number, share, size},
 };
 use crate::{
-    engine::control,
+    engine::{control, explain::Detector},
     event::{HOUR_MS, Timestamp},
     model::label::{Label, Strength},
 };
@@ -127,9 +127,16 @@ pub(super) fn meets(alert: &[&Version], l: &Label) -> bool {
     alert.iter().any(|v| in_span(v, l) || v.manager.is_none() && v.event_ids.iter().any(|e| l.event_ids.contains(e)))
 }
 
-/// Whether an alert comes from a rule rather than from behaviour.
+/// Whether a version comes from a rule rather than from behaviour: by what it rests on most. A control of behaviour may have
+/// a rule of its own, so its name decides only where contributions are not told.
 pub(super) fn is_rule(v: &Version) -> bool {
-    control::get(&v.kind).map_or(v.manager.is_none(), |c| c.kind != control::Kind::Behavioural)
+    let by_name = || control::get(&v.kind).map_or(v.manager.is_none(), |c| c.kind != control::Kind::Behavioural);
+    v.contributions.iter().max_by_key(|c| c.bits).map_or_else(by_name, |c| c.detector == Detector::Rule.as_str())
+}
+
+/// Bits of an alert that would be no alert above them: a rule that joins opens it anyway, whatever behaviour says later.
+pub(super) fn behavioural_bits(alert: &[&Version]) -> u64 {
+    alert.iter().take_while(|v| !is_rule(v)).map(|v| v.bits).max().unwrap_or_default()
 }
 
 pub(super) fn rows(met: &[Met<'_>]) -> Vec<Row> {

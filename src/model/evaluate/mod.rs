@@ -55,6 +55,18 @@ pub struct Version {
     /// Millibits.
     #[serde(default)]
     pub bits: u64,
+    /// What they come from; empty where it is not told.
+    #[serde(default)]
+    pub contributions: Vec<Part>,
+}
+
+/// What a detector adds to a version.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Part {
+    /// Its name.
+    pub detector: String,
+    /// Millibits.
+    pub bits: u64,
 }
 
 /// What alerts are judged by.

@@ -44,11 +44,25 @@ fn version(id: &str, version: u32, manager: &str, at: &str, kind: &str) -> Versi
         controls: vec![kind.into()],
         event_ids: vec![format!("generic/{manager}-1")],
         bits: 0,
+        contributions: Vec::new(),
     }
 }
 
 fn meta() -> Meta {
     Meta { start: Date::parse("2026-01-05").expect("a date"), days: 10, managers: 10, seed: 0, active_managers_by_day: vec![10; 10] }
+}
+
+#[test]
+fn a_rule_of_a_behavioural_control_is_a_rule() {
+    let part = |detector: &str, bits| Part { detector: detector.to_owned(), bits };
+    let alert = |id: &str, contributions: Vec<Part>| Version {
+        bits: contributions.iter().map(|p| p.bits).sum(),
+        contributions,
+        ..version(id, 1, id, "2026-01-09T10:00:00Z", "brute_force")
+    };
+    let alerts = [alert("a", vec![part("authfail", 30), part("rule", 17_000)]), alert("b", vec![part("authfail", 5000), part("rule", 30)])];
+    let e = judge(&[], &alerts, &Question { from_day: 0, budget: 1.0 });
+    assert_eq!((e.false_rule.alerts, e.false_behavioural.alerts), (1, 1));
 }
 
 #[test]
@@ -65,8 +79,9 @@ fn detectors_are_compared_at_the_same_cost() {
         of("3", "c", "leaver_active", 10),
         of("4", "d", "off_hours", 8000),
         of("5", "e", "off_hours", 6999),
-        // A rule joins the false alert of before: behaviour said no more by that.
+        // A rule joins the false alert of before, and would have opened it: what behaviour says after that opens nothing.
         Version { bits: 30_000, ..version("4", 2, "d", "2026-01-09T11:00:00Z", "privilege") },
+        Version { bits: 9500, ..version("4", 3, "d", "2026-01-09T12:00:00Z", "bulk_export") },
     ];
     // 100 manager-days: one false alert is allowed at a rate of 1, and five are not there.
     let e = judge(&labels, &alerts, &Question { from_day: 0, budget: 1.0 });
