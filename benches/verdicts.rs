@@ -16,7 +16,7 @@ use filin::{
     engine::{AlertVersion, Effect, Policy, Tenant, VerdictKind},
     event::{Budget, Date, Event, HOUR_MS},
     model::{
-        self, Kind, Label,
+        Kind, Label,
         rank::{Answered, Case, Ranker},
     },
     ops::config,
@@ -26,6 +26,7 @@ use filin::{
         service::read_rows,
     },
     simulate::{self, Options},
+    source::prior,
 };
 use rand_xoshiro::{
     Xoshiro256Plus,
@@ -125,7 +126,7 @@ fn company(seed: u64) -> Result<Vec<Alert>> {
         events.push(serde_json::from_str(&line?)?);
     }
     events.sort_by_key(|e| e.time);
-    let prior = model::prior(&config::Prior::Default).map_err(anyhow::Error::msg)?;
+    let prior = prior::prior(&config::Prior::Default).map_err(anyhow::Error::msg)?;
     let policies = Policies { other: Policy { budget: Budget::Rate(5.0), ..Policy::default() }, prior, ..Policies::default() };
     let mut heard = Heard::default();
     replay::score(events, rows, &Ask { policies: &policies, actor_prefix: "", features: false, budgets: &[] }, &mut heard);

@@ -14,9 +14,9 @@ use crate::{
     directory::{Complaint, Conflict, Directory, Reference},
     engine::sigma::{Book, Refused},
     event::ActorKind,
-    model,
     notify::{self, Receiver},
     ops::config::{Config, Flags, Place, weaknesses},
+    source::prior,
 };
 
 /// Flags of `filin check`.
@@ -125,7 +125,7 @@ fn check(config: Option<&Path>, flags: &Flags) -> Report {
                     None => {}
                 }
             }
-            if let Err(message) = model::prior(&config.alerts.prior) {
+            if let Err(message) = prior::prior(&config.alerts.prior) {
                 report.mistakes.push(ConfigMistake { path: "alerts.prior".to_owned(), message });
             }
             let (book, refused) = Book::read(&config.sigma.texts);

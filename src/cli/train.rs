@@ -7,12 +7,12 @@ use anyhow::Context as _;
 use super::replay::{self, Given, Source};
 use crate::{
     engine::{Effect, Tenant, prior::Prior},
-    model,
     ops::config::{self, Flags},
     pipeline::{
         replay::{Ask, Sink, score},
         service::policies,
     },
+    source::prior,
 };
 
 /// Flags of `filin train`.
@@ -70,7 +70,7 @@ fn fitted(args: &Args) -> anyhow::Result<Vec<Prior>> {
 }
 
 fn read(paths: &[PathBuf]) -> anyhow::Result<Vec<Prior>> {
-    let one = |path: &PathBuf| model::prior(&config::Prior::File(path.clone())).map_err(anyhow::Error::msg);
+    let one = |path: &PathBuf| prior::prior(&config::Prior::File(path.clone())).map_err(anyhow::Error::msg);
     Ok(paths.iter().map(one).collect::<anyhow::Result<Vec<_>>>()?.into_iter().flatten().collect())
 }
 

@@ -612,7 +612,7 @@ mod tests {
     use super::*;
     use crate::engine::{
         LOG_VERSION,
-        tests::{log, seeds},
+        testing::{log, seeds},
     };
 
     /// Per tenant, what came of each of its lines, and its state with those of its managers.

@@ -23,7 +23,6 @@ use crate::{
     directory::{Calendar, load},
     engine::{ControlPolicy, Policy, sigma},
     log::{self, Appender, Reader},
-    model,
     notify::{self, Line},
     ops::{
         clock,
@@ -32,6 +31,7 @@ use crate::{
         metrics::Metrics,
         random, tls,
     },
+    source::prior,
     store::{
         self, Alias,
         integrity::{self, Seal},
@@ -659,7 +659,7 @@ pub fn policies(config: &Config) -> Result<Policies, Error> {
         controls,
         ..Policy::default()
     };
-    let prior = model::prior(&config.alerts.prior).map_err(Error::Failed)?;
+    let prior = prior::prior(&config.alerts.prior).map_err(Error::Failed)?;
     let mut policies = Policies { other: other.clone(), prior, ..Policies::default() };
     for (name, tenant) in &config.tenants {
         let policy = Policy {

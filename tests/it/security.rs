@@ -37,7 +37,7 @@ fn named(page: &str) -> BTreeSet<String> {
 #[test]
 fn every_test_that_is_named_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let there = &tests_of(&root.join("src")) | &tests_of(&root.join("tests"));
+    let there: BTreeSet<String> = ["core/src", "src", "tests"].iter().flat_map(|folder| tests_of(&root.join(folder))).collect();
     let page = fs::read_to_string(root.join("SECURITY.md")).expect("SECURITY.md");
     let rows: Vec<&str> =
         page.lines().filter(|l| ["| S", "| T", "| R", "| I", "| D", "| E"].iter().any(|kind| l.starts_with(kind))).collect();

@@ -11,7 +11,7 @@ use std::{
 use filin::{engine::AlertVersion, ops::clock::Stopwatch, store};
 
 /// How long a state is waited for.
-const DEADLINE: Duration = Duration::from_secs(90);
+const DEADLINE: Duration = Duration::from_secs(180);
 
 /// A running service; killed when it is dropped.
 pub(crate) struct Service {

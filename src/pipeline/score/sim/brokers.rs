@@ -23,7 +23,7 @@ use super::{
     world::{Counts, Lie, World},
 };
 use crate::{
-    engine::GHOSTS_IN_TESTS,
+    engine::testing::GHOSTS_IN_TESTS,
     event::{DAY_MS, Timestamp},
     log::{
         Appender, Delivery, Entry, Reader,

@@ -66,18 +66,18 @@ pub(super) struct Terms {
 
 const GHOSTS: usize = 100_000;
 
-#[cfg(test)]
+#[cfg(any(test, feature = "testing"))]
 thread_local! {
     /// As many of them as a test of this thread wants, so that some are forgotten.
-    pub(crate) static GHOSTS_IN_TESTS: std::cell::Cell<usize> = const { std::cell::Cell::new(GHOSTS) };
+    pub static GHOSTS_IN_TESTS: std::cell::Cell<usize> = const { std::cell::Cell::new(GHOSTS) };
 }
 
-#[cfg(not(test))]
+#[cfg(not(any(test, feature = "testing")))]
 const fn ghosts() -> usize {
     GHOSTS
 }
 
-#[cfg(test)]
+#[cfg(any(test, feature = "testing"))]
 fn ghosts() -> usize {
     GHOSTS_IN_TESTS.get()
 }

@@ -243,7 +243,7 @@ fn another_calendar_forgets_the_days_of_the_one_before() {
 
 #[test]
 fn the_examples_of_the_docs_are_understood() {
-    let text = include_str!("../../../docs/working-time.md");
+    let text = include_str!("../../../../docs/working-time.md");
     let rows: Vec<&str> = text.lines().skip_while(|l| !l.starts_with("| schedule")).skip(2).take_while(|l| l.starts_with('|')).collect();
     assert!(rows.len() > 10);
     for row in rows {

@@ -107,6 +107,7 @@ pub struct Actor {
 }
 
 /// Builds a fieldless enum whose variants are the words of the event format.
+#[macro_export]
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
         $(#[$doc])*
@@ -129,7 +130,7 @@ macro_rules! words {
         }
     };
 }
-pub(crate) use words;
+pub use crate::words;
 
 words! {
     /// What stands behind an account.

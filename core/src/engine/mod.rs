@@ -52,8 +52,10 @@ mod surprise;
 mod team;
 mod tenant;
 mod terms;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;
 mod trace;
 mod watch;
 mod wave;
@@ -70,8 +72,6 @@ pub use profile::{Drift, Profile, Routine};
 pub use record::{ControlPolicy, LOG_VERSION, LogLine, Mute, Policy, Record, Reset, Tick, Verdict, VerdictKind};
 pub use rule::Rule;
 pub use tenant::Tenant;
-#[cfg(test)]
-pub(crate) use terms::GHOSTS_IN_TESTS;
 pub use trace::Trace;
 
 /// The version of the engine, part of every alert and checkpoint.

@@ -68,7 +68,7 @@ fn target(directory: &Directory, event: &Event, actor_prefix: &str) -> Option<St
 }
 
 /// The zone whose clock a person's days go by.
-pub(crate) fn zone_of(user: Option<&User>, tenant_zone: &str) -> Zone {
+pub fn zone_of(user: Option<&User>, tenant_zone: &str) -> Zone {
     let name = user.and_then(|u| u.time_zone.as_deref()).unwrap_or(tenant_zone);
     Zone::get(name).unwrap_or(Zone::UTC)
 }

@@ -6,7 +6,6 @@ pub mod coverage;
 mod evaluate;
 pub mod groups;
 mod label;
-mod prior;
 pub mod rank;
 
 pub use evaluate::{
@@ -14,4 +13,3 @@ pub use evaluate::{
     Question, Rate, Row, Share, Version, evaluate, wilson,
 };
 pub use label::{Expect, Kind, Label, Meta, Strength};
-pub use prior::prior;

@@ -14,7 +14,7 @@ mod zone;
 pub use calendar::{Calendar, DayKind};
 pub use conflict::{Conflict, ConflictKind};
 pub use enrich::enrich;
-pub(crate) use enrich::zone_of;
+pub use enrich::zone_of;
 pub use load::{Complaint, Reference};
 pub use rows::{Client, Grade, Order, OrderState, Span, User, When};
 pub use table::{Row, Table};
