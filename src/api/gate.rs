@@ -10,6 +10,7 @@ use tokio::sync::OnceCell;
 use super::{
     alerts::{Alert, Counts, Manager, Page, Story},
     error::Error,
+    reveals::Unveil,
     who::{Right, Who},
 };
 use crate::{
@@ -139,16 +140,17 @@ pub trait Witness: Send + Sync + 'static {
 pub(super) struct Gate {
     reader: Option<Arc<dyn Reader>>,
     witness: Option<Arc<dyn Witness>>,
+    names: Option<Arc<dyn Unveil>>,
 }
 
 impl Gate {
-    pub(super) fn new(reader: Option<Arc<dyn Reader>>, witness: Option<Arc<dyn Witness>>) -> Self {
-        Self { reader, witness }
+    pub(super) fn new(reader: Option<Arc<dyn Reader>>, witness: Option<Arc<dyn Witness>>, names: Option<Arc<dyn Unveil>>) -> Self {
+        Self { reader, witness, names }
     }
 
     pub(super) fn open(&self, who: Who) -> Result<Reading<'_>, Error> {
         let reader = self.reader.as_deref().ok_or(Error::NotFound("this instance does not read alerts: its role is another"))?;
-        Ok(Reading { reader, witness: self.witness.as_deref(), who, scope: OnceCell::new() })
+        Ok(Reading { reader, witness: self.witness.as_deref(), names: self.names.as_deref(), who, scope: OnceCell::new() })
     }
 }
 
@@ -156,6 +158,7 @@ impl Gate {
 pub(crate) struct Reading<'a> {
     reader: &'a dyn Reader,
     witness: Option<&'a dyn Witness>,
+    names: Option<&'a dyn Unveil>,
     /// Who reads.
     pub(crate) who: Who,
     /// Looked up with the first question, once.
@@ -177,7 +180,7 @@ impl Reading<'_> {
         self.scope.get_or_try_init(scope).await
     }
 
-    fn saw(&self, tenant: Option<&str>, at_what: Seen, records: usize) {
+    pub(super) fn saw(&self, tenant: Option<&str>, at_what: Seen, records: usize) {
         if let (Some(witness), Some(by)) = (self.witness, self.who.watched()) {
             let tenant = tenant.or(self.who.tenant.as_deref()).map(str::to_owned);
             let records = u64::try_from(records).unwrap_or(u64::MAX);
@@ -276,6 +279,20 @@ impl Reading<'_> {
     pub(super) async fn coverage(&self, tenant: Option<String>) -> Result<Vec<Value>, Error> {
         self.who.must(Right::Oversee)?;
         Ok(self.reader.coverage(self.scope().await?, tenant).await?)
+    }
+
+    /// Whoever tells names.
+    pub(super) fn names(&self) -> Result<&dyn Unveil, Error> {
+        self.names.ok_or(Error::NotFound("this instance tells no names: its role is another"))
+    }
+
+    /// The organisation to look at, all of them where none is named; none where it is not theirs.
+    pub(super) fn tenant(&self, asked: Option<String>) -> Option<Option<String>> {
+        match (&self.who.tenant, asked) {
+            (Some(own), Some(asked)) if *own != asked => None,
+            (Some(own), _) => Some(Some(own.clone())),
+            (None, asked) => Some(asked),
+        }
     }
 
     /// Something that is another one once anything about alerts changed.

@@ -18,6 +18,7 @@ mod managers;
 mod openapi;
 mod orders;
 mod oversight;
+mod reveals;
 mod serve;
 mod status;
 mod stored;
@@ -53,6 +54,7 @@ pub use invites::{InviteOrder, RevokeOrder, Revoked};
 pub use letters::{Again, Left, Retried, Retries, Retry};
 pub use login::{Invite, Login};
 pub use orders::{MuteOrder, Obey, Orders, Reloaded, ResetOrder};
+pub use reveals::{Names, RevealOrder, Revealed, Reveals, Told, Unveil, Whom};
 pub use serve::serve;
 pub use status::{SourceStatus, Status, TenantStatus};
 pub use stored::Stored;
@@ -73,6 +75,8 @@ pub struct Parts {
     pub reader: Option<Arc<dyn Reader>>,
     /// Writes down who read what; none: nobody does.
     pub witness: Option<Arc<dyn Witness>>,
+    /// Tells names; none: this instance has another role.
+    pub names: Option<Arc<dyn Unveil>>,
     /// Reads dead letters again; none: this instance has another role.
     pub retry: Retries,
     /// Takes orders; none: this instance has another role.
@@ -140,7 +144,7 @@ impl Api {
     }
 }
 
-fn routes() -> [(&'static str, MethodRouter<Api>); 23] {
+fn routes() -> [(&'static str, MethodRouter<Api>); 25] {
     [
         ("/v1/events", post(ingest::post).get(events::list)),
         ("/v1/alerts", get(alerts::list)),
@@ -160,6 +164,8 @@ fn routes() -> [(&'static str, MethodRouter<Api>); 23] {
         ("/v1/state/reset", post(orders::reset).layer(DefaultBodyLimit::max(1 << 16))),
         ("/v1/access/invites", post(invites::invite).layer(DefaultBodyLimit::max(1 << 16))),
         ("/v1/access/revocations", post(invites::revoke).layer(DefaultBodyLimit::max(1 << 16))),
+        ("/v1/reveals", get(reveals::list).post(reveals::ask).layer(DefaultBodyLimit::max(1 << 16))),
+        ("/v1/reveals/{id}/allow", post(reveals::allow)),
         ("/v1/status", get(status::status)),
         ("/healthz", get(status::healthz)),
         ("/readyz", get(status::readyz)),
@@ -172,7 +178,7 @@ fn routes() -> [(&'static str, MethodRouter<Api>); 23] {
 pub fn router(parts: Parts) -> Router {
     let api = Api {
         ingest: parts.ingest,
-        gate: Gate::new(parts.reader, parts.witness),
+        gate: Gate::new(parts.reader, parts.witness, parts.names),
         retry: parts.retry,
         orders: parts.orders,
         act: parts.act,

@@ -13,7 +13,7 @@ use crate::engine::control;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TenantParams {
-    tenant: Option<String>,
+    pub(super) tenant: Option<String>,
 }
 
 type Asked = Result<Query<TenantParams>, QueryRejection>;

@@ -36,6 +36,7 @@ use crate::{
         events::{EventFilter, Found, Visitor},
         managers::{self, Dossier, Person},
         query::{Filter, Place, Scope, Sort},
+        reveals::{self, Allowed, Request as Wanted},
     },
 };
 
@@ -101,6 +102,57 @@ impl Obey for Lazy {
 
     fn reload(&self) -> BoxFuture<'_, Result<Reloaded, Refused>> {
         async { Err(Refused::Binding("configuration: no".to_owned())) }.boxed()
+    }
+}
+
+fn wanted() -> Wanted {
+    let mut wanted = Wanted::default();
+    (wanted.id, wanted.tenant, wanted.manager_alias) = (ALERT.to_owned(), "acme".to_owned(), "MFRGGZDFMY".to_owned());
+    (wanted.by, wanted.reason) = ("ana".to_owned(), "a <test>".to_owned());
+    wanted
+}
+
+impl Unveil for Lazy {
+    fn whose(&self, tenant: Option<String>, alias: String) -> BoxFuture<'_, Result<Vec<(String, String)>, store::Error>> {
+        let all = [("acme", "u-17", "MFRGGZDFMY"), ("acme", "u-1", "TWICE"), ("elsewhere", "u-2", "TWICE")];
+        let of = all.into_iter().filter(|(t, _, a)| *a == alias && tenant.as_ref().is_none_or(|tenant| tenant == t));
+        let found = of.map(|(t, id, _)| (t.to_owned(), id.to_owned())).collect();
+        async { Ok(found) }.boxed()
+    }
+
+    fn reveal(&self, whom: Whom) -> BoxFuture<'_, Result<Told, store::Error>> {
+        let Whom { tenant, manager, alias: manager_alias, .. } = whom;
+        let person = reveals::Person { tenant, manager_alias, manager, name: Some("Anna <b>".to_owned()) };
+        let told = if whom.reason == "two" { Told::Waits(wanted()) } else { Told::Person(person) };
+        async { Ok(told) }.boxed()
+    }
+
+    fn allow(&self, tenant: Option<String>, id: String, by: String, but: Option<String>) -> BoxFuture<'_, Result<Allowed, store::Error>> {
+        let is_there = id == ALERT && tenant.is_none_or(|t| t == "acme") && but.is_none_or(|but| but != "u-17");
+        let allowed = match () {
+            () if !is_there => Allowed::NotThere,
+            () if by == "ana" => Allowed::Own,
+            () => {
+                let mut allowed = wanted();
+                allowed.allowed_by = Some(by);
+                Allowed::Yes(Box::new(allowed))
+            }
+        };
+        async { Ok(allowed) }.boxed()
+    }
+
+    fn list(&self, tenant: Option<String>, _: Option<String>) -> BoxFuture<'_, Result<Reveals, store::Error>> {
+        let revealed = Revealed {
+            tenant: "acme".to_owned(),
+            at: Timestamp::default(),
+            by: "ana".to_owned(),
+            manager_alias: "TWICE".to_owned(),
+            place: "incident".to_owned(),
+            about: "7a0c".to_owned(),
+            reason: "the notice".to_owned(),
+        };
+        let all = Reveals { requests: vec![wanted()], reveals: vec![revealed] };
+        async { Ok(if tenant.is_none_or(|t| t == "acme") { all } else { Reveals::default() }) }.boxed()
     }
 }
 
@@ -380,6 +432,7 @@ pub(crate) fn idle(limits: Limits) -> Parts {
         retry: None,
         orders: None,
         act: None,
+        names: None,
         status: watch::channel(Status::default()).1,
         metrics: Metrics::new(&Registry::new(), &Labels { controls: &[], severities: &[], reasons: &[] }),
         access: Access { loopback: true, ..Access::default() },
@@ -411,6 +464,7 @@ fn with_login(access: Access, fake: Fake, limits: Limits, login: impl FnOnce(Met
         retry: Some((Secret::new("store"), Arc::new(Lazy))),
         orders: Some((Secret::new("store"), Arc::new(Lazy))),
         act: Some(Arc::new(Lazy)),
+        names: Some(Arc::new(Lazy)),
         status: watched,
         metrics: metrics.clone(),
         access,
@@ -924,6 +978,10 @@ const TABLE: &[(&str, &str, &str, [u16; 8])] = &[
     // No role comes with it; whoever shows the store's password hears that nobody logs in here.
     ("POST", "/v1/access/invites", r#"{"name":"vera","by":"me"}"#, [401, 403, 403, 403, 403, 403, 403, 403]),
     ("POST", "/v1/access/revocations", r#"{"name":"vera","by":"me"}"#, [401, 403, 403, 403, 403, 403, 403, 403]),
+    ("GET", "/v1/reveals", "", [401, 403, 403, 200, 200, 200, 200, 200]),
+    ("POST", "/v1/reveals", r#"{"manager_alias":"mfrggzdfmy","reason":"a test"}"#, [401, 403, 403, 200, 200, 403, 404, 404]),
+    // The request is the analyst's own.
+    ("POST", "/v1/reveals/{id}/allow", "", [401, 403, 403, 403, 200, 200, 404, 404]),
     ("GET", "/v1/status", "", [401, 200, 200, 200, 200, 200, 200, 200]),
     ("POST", "/v1/dead-letters/retry", r#"{"ids":[]}"#, [401, 403, 403, 403, 200, 403, 403, 403]),
     ("POST", "/v1/mutes", MUTE, [401, 403, 403, 200, 200, 403, 200, 403]),
@@ -933,6 +991,8 @@ const TABLE: &[(&str, &str, &str, [u16; 8])] = &[
     ("GET", "/", "", [401, 200, 200, 200, 200, 200, 200, 200]),
     ("GET", "/alerts/{id}", "", [401, 200, 404, 200, 200, 200, 404, 404]),
     ("POST", "/alerts/{id}", "do=close%2Funknown&revision=1", [401, 303, 404, 303, 303, 403, 404, 404]),
+    ("GET", "/reveals", "", [401, 403, 403, 200, 200, 200, 200, 200]),
+    ("POST", "/reveals", "alias=MFRGGZDFMY&reason=a+test", [401, 403, 403, 200, 200, 403, 404, 404]),
     ("GET", "/login", "", [404; 8]),
     ("POST", "/logout", "", [404; 8]),
     ("GET", "/enrol", "", [404; 8]),
@@ -1213,9 +1273,86 @@ fn the_description_names_every_route_and_no_other() {
     assert_eq!(document["info"]["version"], env!("CARGO_PKG_VERSION"));
 }
 
+/// Asks, and holds the answer against the description.
+async fn described(bench: &Bench, who: &str, [method, path, route, body]: [&str; 4]) {
+    let document: Value = serde_json::from_str(openapi::DOCUMENT).unwrap();
+    let token = if who.is_empty() { String::new() } else { bearer(who) };
+    let answer = bench.ask(method, path, &[("content-type", "application/json"), ("authorization", &token)], body.to_owned()).await;
+    let operation = &document["paths"][route][method.to_lowercase()];
+    let mut described = &operation["responses"][answer.status.as_str()];
+    assert!(described.is_object(), "{method} {path} answers {}, which is not described", answer.status);
+    if let Some(reference) = described["$ref"].as_str() {
+        described = document.pointer(&reference[1..]).expect("the reference leads somewhere");
+    }
+    let kind = answer.headers["content-type"].to_str().unwrap();
+    let mut schema = described["content"][kind]["schema"].clone();
+    assert!(schema.is_object(), "{method} {path} answers {} as {kind}, which is not described", answer.status);
+    schema["components"] = document["components"].clone();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let problems: Vec<String> = validator.iter_errors(&answer.json()).map(|e| format!("{}: {e}", e.instance_path())).collect();
+    assert!(problems.is_empty(), "{method} {path}: {problems:?}");
+    if described["headers"]["Retry-After"].is_object() {
+        assert!(answer.headers.contains_key("retry-after"), "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn names_are_told_as_described() {
+    let bench = known();
+    let check = async |who: &str, method: &str, path: &str, body: &str| {
+        described(&bench, who, [method, path, &path.replace(ALERT, "{id}").replace("none", "{id}"), body]).await;
+    };
+    let order = |alias: &str, reason: &str| json!({ "manager_alias": alias, "reason": reason }).to_string();
+    for who in ["", "vera", "otto", "anna", "ana"] {
+        check(who, "GET", "/v1/reveals", "").await;
+        check(who, "POST", "/v1/reveals", &order("MFRGGZDFMY", "a test")).await;
+        check(who, "POST", &format!("/v1/reveals/{ALERT}/allow"), "").await;
+    }
+    for (alias, reason) in [("MFRGGZDFMY", "two"), ("MFRGGZDFMY", " "), ("TWICE", "a test"), ("NOBODY", "a test")] {
+        check("ana", "POST", "/v1/reveals", &order(alias, reason)).await;
+    }
+    check("ada", "POST", "/v1/reveals/none/allow", "").await;
+    check("ana", "POST", "/v1/reveals", "{}").await;
+    // Nobody's token asks for nobody's name; and what somebody saw is written down as a look at that person.
+    let nameless = public();
+    let answer = nameless
+        .ask(
+            "POST",
+            "/v1/reveals",
+            &[("authorization", &format!("Bearer {READER}")), ("content-type", "application/json")],
+            order("MFRGGZDFMY", "a test"),
+        )
+        .await;
+    assert_eq!((answer.status.as_u16(), answer.json()["code"].as_str()), (403, Some("role")));
+    let open = loopback().ask("POST", "/v1/reveals", &[("content-type", "application/json")], order("MFRGGZDFMY", "a test")).await;
+    assert_eq!(open.status, 401, "reaching the listener is not enough");
+    let looks = bench.diary.0.lock().unwrap();
+    assert_eq!(looks.iter().map(|l| (l.by.as_str(), &l.at_what)).collect::<Vec<_>>(), [("ana", &Seen::Manager("MFRGGZDFMY".to_owned()))]);
+}
+
+#[tokio::test]
+async fn a_name_stands_on_the_page_of_whoever_asked_and_nowhere_else() {
+    let bench = known();
+    let get = async |who: &str, path: &str| bench.get(path, &[("authorization", &bearer(who))]).await.text().to_owned();
+    let page = get("ana", "/reveals?lang=en&alias=MFRGGZDFMY").await;
+    assert!(page.contains("a &lt;test&gt;") && page.contains("value=\"MFRGGZDFMY\"") && !page.contains("u-17") && !page.contains("Anna"));
+    assert!(page.contains("the notice") && !page.contains("name=\"allow\""), "nobody allows their own: {page}");
+    assert!(get("otto", "/reveals?lang=ru").await.contains("name=\"allow\"") && !get("otto", "/reveals").await.contains("name=\"alias\""));
+    assert!(get("ana", &format!("/alerts/{ALERT}?lang=en")).await.contains("/reveals?lang=en&amp;alias=MFRGGZDFMY"));
+    assert!(!get("otto", &format!("/alerts/{ALERT}?lang=en")).await.contains("/reveals?"), "an auditor asks for no name");
+    let post = async |form: &str, body: &str| {
+        let headers = [("content-type", "application/x-www-form-urlencoded"), ("authorization", &*bearer("ana"))];
+        bench.ask("POST", "/reveals", &headers, format!("{body}&form={form}")).await
+    };
+    let mine = forms().form("name ana");
+    let told = post(&mine, "alias=mfrggzdfmy&reason=exit&lang=en").await;
+    assert!(told.text().contains("Anna &lt;b&gt;") && told.text().contains("u-17") && told.headers["cache-control"] == "no-store");
+    assert!(post(&mine, "alias=mfrggzdfmy&reason=two&lang=en").await.text().contains("somebody else has to agree"));
+    assert_eq!(post("made-elsewhere", "alias=mfrggzdfmy&reason=exit").await.status, 403);
+}
+
 #[tokio::test]
 async fn answers_are_as_described() {
-    let document: Value = serde_json::from_str(openapi::DOCUMENT).unwrap();
     let bench = loopback();
     bench.status.send_modify(|status| {
         status.sources.push(SourceStatus {
@@ -1227,25 +1364,7 @@ async fn answers_are_as_described() {
         });
         status.tenants.push(TenantStatus { tenant: "acme".to_owned(), watermark: Some(Timestamp::default()), log_offset: None });
     });
-    let check = async |method: &str, path: &str, route: &str, body: &str| {
-        let answer = bench.ask(method, path, &[("content-type", "application/json")], body.to_owned()).await;
-        let operation = &document["paths"][route][method.to_lowercase()];
-        let mut described = &operation["responses"][answer.status.as_str()];
-        assert!(described.is_object(), "{method} {path} answers {}, which is not described", answer.status);
-        if let Some(reference) = described["$ref"].as_str() {
-            described = document.pointer(&reference[1..]).expect("the reference leads somewhere");
-        }
-        let kind = answer.headers["content-type"].to_str().unwrap();
-        let mut schema = described["content"][kind]["schema"].clone();
-        assert!(schema.is_object(), "{method} {path} answers {} as {kind}, which is not described", answer.status);
-        schema["components"] = document["components"].clone();
-        let validator = jsonschema::validator_for(&schema).unwrap();
-        let problems: Vec<String> = validator.iter_errors(&answer.json()).map(|e| format!("{}: {e}", e.instance_path())).collect();
-        assert!(problems.is_empty(), "{method} {path}: {problems:?}");
-        if described["headers"]["Retry-After"].is_object() {
-            assert!(answer.headers.contains_key("retry-after"), "{method} {path}");
-        }
-    };
+    let check = async |method: &str, path: &str, route: &str, body: &str| described(&bench, "", [method, path, route, body]).await;
     check("POST", "/v1/events", "/v1/events", "{}\nx\n").await;
     check("POST", "/v1/events", "/v1/events", "x\n").await;
     check("POST", "/v1/events", "/v1/events", &" ".repeat(5000)).await;

@@ -15,6 +15,10 @@ pub(crate) enum Right {
     Operate,
     /// To read what holds for a whole organisation: its mutes, its policy, what is blind.
     Oversee,
+    /// To ask who is behind a pseudonym, under one's own name.
+    Reveal,
+    /// To read who saw whom, and to be the other pair of eyes.
+    Allow,
     /// To make links by which people set passwords: no role comes with it, or an admin could come in as somebody else.
     Vouch,
 }
@@ -23,9 +27,9 @@ pub(crate) enum Right {
 const fn comes_with(role: Duty, right: Right) -> bool {
     match role {
         Duty::Admin => !matches!(right, Right::Vouch),
-        Duty::Analyst => matches!(right, Right::Answer | Right::Mute | Right::Oversee),
+        Duty::Analyst => matches!(right, Right::Answer | Right::Mute | Right::Oversee | Right::Reveal | Right::Allow),
         Duty::Supervisor => matches!(right, Right::Answer),
-        Duty::Auditor => matches!(right, Right::Oversee),
+        Duty::Auditor => matches!(right, Right::Oversee | Right::Allow),
     }
 }
 
@@ -123,12 +127,18 @@ impl Who {
     }
 
     /// The same, for a route.
-    pub(super) fn must(&self, right: Right) -> Result<(), Error> {
+    pub(crate) fn must(&self, right: Right) -> Result<(), Error> {
         let refuse = |message: String| Err(Error::Forbidden { code: "role", message });
         match right {
             // Reaching the listener is not enough: that never was more than reading and answering.
-            Right::Mute | Right::Operate | Right::Vouch if self.by == By::Nothing => Err(Error::Unauthorized),
+            Right::Mute | Right::Operate | Right::Reveal | Right::Allow | Right::Vouch if self.by == By::Nothing => {
+                Err(Error::Unauthorized)
+            }
             _ if !self.may(right) => refuse(format!("the role {} does not come with this", self.role.as_str())),
+            // What is written down says who it was.
+            Right::Reveal | Right::Allow if self.name.is_none() => {
+                refuse("this needs a token or a log-in of your own: http.reader_token is nobody's".to_owned())
+            }
             Right::Operate if self.tenant.is_some() => refuse("this concerns all organisations: your token is one's".to_owned()),
             _ => Ok(()),
         }

@@ -89,7 +89,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         let made = async {
             let made = all(&client, &config, &args, from).await?;
             if args.names {
-                record(&client, &args, &by, &made).await?;
+                record(&client, &config, &args, &by, &made).await?;
             }
             anyhow::Ok(made)
         };
@@ -130,13 +130,13 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 /// Writes down whose names somebody sees.
-async fn record(client: &clickhouse::Client, args: &Args, by: &str, made: &[Made]) -> anyhow::Result<()> {
+async fn record(client: &clickhouse::Client, config: &Config, args: &Args, by: &str, made: &[Made]) -> anyhow::Result<()> {
     for Made { digest, .. } in made {
         let week = digest.from.to_string();
-        let asked = reveal::Asked { by, reason: args.reason.as_deref().unwrap_or_default(), place: "digest", about: &week };
+        let asked = reveal::Question { by, reason: args.reason.as_deref().unwrap_or_default(), place: "digest", about: &week };
         let active = digest.people.iter().map(|p| &p.week).chain(&digest.silent).map(|of| of.manager_alias.clone());
         let all: BTreeSet<String> = active.chain(digest.unanswered.iter().map(|told| told.manager_alias.clone())).collect();
-        reveal::record(client, &asked, &digest.tenant, all).await?;
+        reveal::record(client, config, &asked, &digest.tenant, all).await?;
     }
     Ok(())
 }

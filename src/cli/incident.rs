@@ -25,6 +25,7 @@ use crate::{
     ops::{clock, config::Config},
     store::{
         incident::{self, Asked, Incident},
+        reveals,
         rows::AlertRow,
     },
 };
@@ -108,7 +109,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         let (client, opened) = store(&config).await?;
         let read = async {
             let incident = read(&client, &config, &args.alerts, &asked).await?;
-            let names = if args.names { named(&client, &args, &by, &incident).await? } else { BTreeMap::new() };
+            let names = if args.names { named(&client, &config, &args, &by, &incident).await? } else { BTreeMap::new() };
             anyhow::Ok((incident, names))
         };
         let read = read.await;
@@ -159,12 +160,18 @@ async fn read(client: &clickhouse::Client, config: &Config, starts: &[String], a
 }
 
 /// The names of those whom it is about; that they were asked for is written down first.
-async fn named(client: &clickhouse::Client, args: &Args, by: &str, incident: &Incident) -> anyhow::Result<BTreeMap<String, String>> {
+async fn named(
+    client: &clickhouse::Client,
+    config: &Config,
+    args: &Args,
+    by: &str,
+    incident: &Incident,
+) -> anyhow::Result<BTreeMap<String, String>> {
     let ids: Vec<&str> = incident.alerts.iter().map(|told| told.alert.alert_id.as_str()).collect();
     let about = ids.join(" ");
-    let asked = reveal::Asked { by, reason: args.reason.as_deref().unwrap_or_default(), place: "incident", about: &about };
-    reveal::record(client, &asked, &incident.tenant, incident.suspects.iter().map(|s| s.manager_alias.clone())).await?;
-    reveal::names(client, &incident.tenant, incident.suspects.iter().map(|s| s.manager.as_str())).await
+    let asked = reveal::Question { by, reason: args.reason.as_deref().unwrap_or_default(), place: "incident", about: &about };
+    reveal::record(client, config, &asked, &incident.tenant, incident.suspects.iter().map(|s| s.manager_alias.clone())).await?;
+    Ok(reveals::names(client, &incident.tenant, incident.suspects.iter().map(|s| s.manager.as_str()), clock::now()).await?)
 }
 
 /// What a person says, by key.

@@ -7,8 +7,10 @@ use anyhow::Context as _;
 use super::replay::{self, Given, Source};
 use crate::{
     engine::{Effect, Tenant, prior::Prior},
+    event::Event,
     ops::config::{self, Flags},
     pipeline::{
+        ingest::{Policies, Rows},
         replay::{Ask, Sink, score},
         service::policies,
     },
@@ -57,16 +59,22 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// One prior per tenant of the history, fitted from nothing.
+/// One prior per tenant of the history, fitted from nothing; what the score means is measured as new tenants will meet it, with it in force.
 fn fitted(args: &Args) -> anyhow::Result<Vec<Prior>> {
     let config = args.source.config(Flags { prior: Some("none".to_owned()), ..Flags::default() })?;
     let Given { events, rows, prefix } = replay::given(&args.events, &args.source, &config, true)?;
     let policies = policies(&config)?;
-    let bar = replay::bar(Some(events.len() as u64), "learning", false);
-    let ask = Ask { policies: &policies, actor_prefix: &prefix, features: false, budgets: &[] };
-    let tenants = score(events, rows, &ask, &mut Learning(&bar));
-    bar.finish_and_clear();
-    Ok(tenants.values().map(|tenant| tenant.prior(&args.name)).collect())
+    let learned = |events: Vec<Event>, rows: Rows, policies: &Policies| -> Vec<Prior> {
+        let bar = replay::bar(Some(events.len() as u64), "learning", false);
+        let ask = Ask { policies, actor_prefix: &prefix, features: false, budgets: &[] };
+        let tenants = score(events, rows, &ask, &mut Learning(&bar));
+        bar.finish_and_clear();
+        tenants.values().map(|tenant| tenant.prior(&args.name)).collect()
+    };
+    let fitted = learned(events.clone(), rows.clone(), &policies);
+    let policies = Policies { prior: Some(Prior::merged(&args.name, &fitted)), ..policies };
+    let again = learned(events, rows, &policies);
+    Ok(fitted.into_iter().zip(again).map(|(prior, with)| prior.with_thresholds_of(with)).collect())
 }
 
 fn read(paths: &[PathBuf]) -> anyhow::Result<Vec<Prior>> {

@@ -83,7 +83,7 @@ fn ours(next: Option<&str>) -> &str {
     let is_page = |next: &&str| {
         let path = next.split('?').next().unwrap_or_default();
         let plain = next.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');
-        plain && (path == "/" || path.starts_with("/alerts/") && !path.contains("//"))
+        plain && (matches!(path, "/" | "/reveals") || path.starts_with("/alerts/") && !path.contains("//"))
     };
     next.filter(is_page).unwrap_or("/")
 }

@@ -7,6 +7,7 @@ mod enrol;
 pub mod incident;
 mod one;
 mod page;
+mod reveals;
 mod words;
 #[cfg(test)]
 mod tests;
@@ -29,7 +30,7 @@ use crate::{
     },
 };
 
-pub(crate) fn routes() -> [(&'static str, MethodRouter<Api>); 9] {
+pub(crate) fn routes() -> [(&'static str, MethodRouter<Api>); 10] {
     [
         ("/", get(landing)),
         ("/login", get(door::show).post(door::enter).layer(DefaultBodyLimit::max(1 << 14))),
@@ -37,6 +38,7 @@ pub(crate) fn routes() -> [(&'static str, MethodRouter<Api>); 9] {
         ("/password", get(enrol::show_change).post(enrol::change).layer(DefaultBodyLimit::max(1 << 14))),
         ("/enrol", get(enrol::show).post(enrol::take).layer(DefaultBodyLimit::max(1 << 14))),
         ("/alerts/{id}", get(one::show).post(one::act).layer(DefaultBodyLimit::max(1 << 16))),
+        ("/reveals", get(reveals::show).post(reveals::act).layer(DefaultBodyLimit::max(1 << 16))),
         ("/assets/filin.css", get(async || asset("text/css; charset=utf-8", include_str!("assets/filin.css")))),
         ("/assets/filin.js", get(async || asset("text/javascript; charset=utf-8", include_str!("assets/filin.js")))),
         ("/assets/filin.svg", get(async || asset("image/svg+xml", include_str!("assets/filin.svg")))),

@@ -109,6 +109,9 @@ fn page(lang: Lang, who: &Who, alert: &Alert, done: &[ActionRow]) -> Markup {
                         p.meta {
                             (chip(lang, a.severity)) " " (state(lang, alert)) " "
                             @if !alert.manager_alias.is_empty() { a.who href={ (home) "&manager=" (alert.manager_alias) } { (alert.manager_alias) } }
+                            @if !alert.manager_alias.is_empty() && who.must(Right::Reveal).is_ok() {
+                                " " a href={ "/reveals?lang=" (lang.tag()) "&alias=" (alert.manager_alias) } { (t("who is it?", "кто это?")) }
+                            }
                             @if let Some(team) = &a.team { " " span.team { (team) } }
                             span.when { time datetime=(a.time) { (minute(a.time)) } }
                         }

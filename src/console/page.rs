@@ -371,7 +371,10 @@ impl Page {
                     a href="/readyz" { "/readyz" }
                 }
                 p { "ClickHouse: " code { (self.status.clickhouse) } " · " (t("database", "база")) " " code { "filin" } }
-                p.note { (t("People are shown by pseudonym; times are UTC.", "Люди показаны под псевдонимами, время — UTC.")) }
+                p.note {
+                    (t("People are shown by pseudonym; times are UTC.", "Люди показаны под псевдонимами, время — UTC."))
+                    @if self.who.must(Right::Allow).is_ok() { " " a href={ "/reveals?lang=" (self.lang.tag()) } { (t("Who saw whom by name", "Кто кого видел по имени")) } }
+                }
             }
         }
     }

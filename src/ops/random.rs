@@ -18,6 +18,14 @@ pub fn token() -> io::Result<String> {
     Ok(URL_SAFE_NO_PAD.encode(bytes::<TOKEN>()?))
 }
 
+/// What tells one question from all others, in sixteen hexadecimal digits.
+///
+/// # Errors
+/// When the system has no random bytes.
+pub fn id() -> io::Result<String> {
+    Ok(data_encoding::HEXLOWER.encode(&bytes::<8>()?))
+}
+
 /// So many of the system's random bytes.
 ///
 /// # Errors

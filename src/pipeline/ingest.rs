@@ -74,7 +74,7 @@ struct Known {
 }
 
 /// Rows of reference data, as they were read.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Rows {
     /// Users.
     pub users: Vec<User>,

@@ -226,6 +226,7 @@ pub async fn run(
         orders: has(Role::Normalise).then(|| (opened.password.clone(), Arc::new(orders.clone()) as Arc<dyn api::Obey>)),
         act: has(Role::Web).then(|| Arc::new(Answers::new(ingestor.clone(), client.clone(), seal.clone())) as Arc<dyn api::Act>),
         reader: has(Role::Web).then(|| Arc::new(Stored::new(client.clone())) as Arc<dyn api::Reader>),
+        names: has(Role::Web).then(|| Arc::new(api::Names::new(client.clone(), config.privacy.four_eyes)) as Arc<dyn api::Unveil>),
         status: watch.clone(),
         metrics: metrics.clone(),
         access,

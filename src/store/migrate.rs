@@ -20,6 +20,7 @@ const MIGRATIONS: &[(u32, &str)] = &[
     (15, include_str!("../../schemas/clickhouse/0015_reveal_counts.sql")),
     (16, include_str!("../../schemas/clickhouse/0016_queue.sql")),
     (17, include_str!("../../schemas/clickhouse/0017_codecs.sql")),
+    (18, include_str!("../../schemas/clickhouse/0018_reveal_requests.sql")),
 ];
 
 /// Days that events and what was found in them are kept.

@@ -289,3 +289,67 @@ fn everybody_sees_and_does_what_their_role_says() {
     command.arg(root.path().join("again.jsonl")).args(["--data", data.to_str().expect("plain")]);
     ended(command, 0);
 }
+
+#[test]
+fn two_have_to_agree_before_a_name_is_shown() {
+    let root = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, text: &str| {
+        let path = root.path().join(name);
+        fs::write(&path, text).expect("written");
+        path.to_str().expect("plain").to_owned()
+    };
+    let users = write("users.csv", "id,name,team\nann,Ann Smirnova,a\nanna,Anna Petrova,a\n");
+    let (tokens, entries) = tokens();
+    let data = root.path().join("data");
+    let text = format!(
+        "[reference]\nusers = {users:?}\n[embedded]\ndata = {data:?}\nlisten = '127.0.0.1:0'\n[canary]\nenabled = false\n[privacy]\nfour_eyes = true\n{entries}"
+    );
+    let config = write("filin.toml", &text);
+    let service = Service::start(&data, &["--config", &config]);
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let ask = |sql: &str| runtime.block_on(service.client().query(sql).fetch_one::<String>()).ok();
+    let alias_of = |id: &str| wait("reference data", || ask(&format!("SELECT manager_alias FROM users WHERE id = '{id}' LIMIT 1")));
+    let (ann, anna) = (alias_of("ann"), alias_of("anna"));
+    let post = |who: &str, path: &str, body: &Value| {
+        let (status, text) = service.as_who(&tokens[who], "POST", path, "application/json", body.to_string().as_bytes());
+        (status, serde_json::from_str::<Value>(&text).expect("JSON"))
+    };
+    let reveal = |who: &str, alias: &str| post(who, "/v1/reveals", &json!({ "manager_alias": alias, "reason": "exit interview" }));
+    let seen = || ask("SELECT toString(count()) FROM reveals").expect("a number");
+
+    // Whoever asks twice waits for the same; nothing is seen meanwhile, and nobody agrees with themselves.
+    let (status, waits) = reveal("ana", &ann);
+    assert_eq!((status, waits["waits"]["by"].as_str()), (202, Some("ana")), "{waits}");
+    assert_eq!(reveal("ana", &ann), (202, waits.clone()));
+    let id = waits["waits"]["id"].as_str().expect("an id").to_owned();
+    let allow = |who: &str, id: &str| post(who, &format!("/v1/reveals/{id}/allow"), &Value::Null).0;
+    assert_eq!(["ana", "vera", "far", "otto"].map(|who| allow(who, &id)), [403, 403, 404, 200]);
+    assert_eq!((seen().as_str(), reveal("ada", &ann).0), ("0", 202), "what was allowed is one person's");
+    let (status, told) = reveal("ana", &ann);
+    assert_eq!((status, told["person"]["name"].as_str(), told["person"]["manager"].as_str()), (200, Some("Ann Smirnova"), Some("ann")));
+    assert_eq!((seen().as_str(), reveal("ana", &ann).0), ("1", 202), "it is used up");
+
+    // Nobody is asked about themselves, nor do they see that somebody was.
+    let (_, waits) = reveal("ana", &anna);
+    let about_her = waits["waits"]["id"].as_str().expect("an id").to_owned();
+    assert_eq!((reveal("anna", &anna).0, allow("anna", &about_her)), (404, 404));
+    let list = |who: &str| service.as_who(&tokens[who], "GET", "/v1/reveals", "text/plain", b"").1;
+    assert!(list("otto").contains(&anna) && !list("anna").contains(&anna) && list("anna").contains(&ann) && !list("far").contains(&ann));
+    let shown: Value = serde_json::from_str(&list("otto")).expect("JSON");
+    assert_eq!(shown["reveals"][0]["about"], format!("request {id}, allowed by otto"));
+
+    // The command line is bound by the same, and what a digest or notice would say is not said.
+    let place = ["--config", &config];
+    let run = |args: &[&str], code: i32| {
+        let output = ended(filin(&[&["reveal"], args, &place].concat()), code);
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+    };
+    let said = run(&[&ann, "--reason", "case 8", "--by", "ada"], 1);
+    assert!(said.contains("filin reveal --allow") && !said.contains("Smirnova"), "{said}");
+    let id = said.split("--allow ").nth(1).and_then(|rest| rest.split_whitespace().next()).expect("an id").to_owned();
+    assert!(run(&["--list"], 0).contains(&format!("waits: filin reveal --allow {id}")));
+    assert!(run(&["--allow", &id, "--by", "ada"], 1).contains("somebody else has to allow it"));
+    run(&["--allow", &id, "--by", "otto"], 0);
+    assert!(run(&[&ann, "--reason", "case 8", "--by", "ada"], 0).contains("Ann Smirnova"));
+    service.stop();
+}

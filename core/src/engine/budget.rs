@@ -9,7 +9,9 @@ use crate::event::{Budget, Date};
 
 /// Dates before a tenant's thresholds rest on its own past.
 pub const YOUNG_DATES: i32 = 28;
-/// Dates until nothing is left in the calibration set of those on which its detectors still learned what is rare.
+/// Dates after which detectors know what is rare: before, a day's evidence is less than it will be.
+const AWAKE_DATES: i32 = 21;
+/// Dates until nothing of that is left in the calibration set.
 const SETTLED_DATES: i32 = 42;
 
 /// How many manager-days the last closed dates had: what a budget per week is worth.
@@ -73,13 +75,16 @@ impl Calibration {
         true
     }
 
-    /// Thresholds after the close of `last`, for a tenant whose first date is `first`. `elsewhere` stands in for a past that
-    /// is missing: until there is one, and as a least value while half of it is of the detectors' own first weeks, which say
-    /// less than they will (without it the fifth week alerted twice as often as it should at 5 per 100).
+    /// Thresholds after the close of `last`, for a tenant whose first date is `first`. From the day on which its detectors know what
+    /// is rare, `elsewhere` stands in for a past that is missing, and is a least value while the first weeks, which said less, are
+    /// part of it: without it the fourth and fifth week alerted twice as often as they should at 5 per 100.
     pub(super) fn thresholds(&self, last: Date, first: Date, budget: f64, elsewhere: &Curve) -> Thresholds {
         let index = last.0 + 1 - first.0;
+        if index < AWAKE_DATES {
+            return young(budget);
+        }
         if index < YOUNG_DATES {
-            return young(budget, elsewhere);
+            return three(budget, |b| elsewhere.at(b).unwrap_or_else(|| uncalibrated(b)));
         }
         let counts = self.counts(last.0 - DATES.min((index + 1) / 2));
         three(budget, |b| {
@@ -88,11 +93,16 @@ impl Calibration {
         })
     }
 
-    /// What a settled tenant says to a new one; empty while it cannot.
-    pub(super) fn curve(&self) -> Curve {
-        let counts = self.counts(i32::MIN);
+    /// What a tenant's fourth to sixth week says to new ones, at the close that ends them: budgets that five manager-days went beyond;
+    /// priors of several tenants average them. Later weeks say more than a new tenant's will.
+    pub(super) fn early(&self, last: Date, first: Date) -> Option<Curve> {
+        (last.0 + 1 - first.0 >= SETTLED_DATES).then(|| self.curve(first.0 + AWAKE_DATES - 1))
+    }
+
+    fn curve(&self, since: i32) -> Curve {
+        let counts = self.counts(since);
         let n = number(counts.iter().sum());
-        Curve(CURVE.into_iter().filter(|b| n * b >= 2000.0).map(|b| (b, carried(&counts, b))).collect())
+        Curve(CURVE.into_iter().filter(|b| n * b >= 500.0).filter_map(|b| Some((b, quantile(&counts, n, b)?))).collect())
     }
 
     /// Manager-days in each bin, of dates after `since`.
@@ -106,7 +116,7 @@ impl Calibration {
 }
 
 /// Budgets that a [`Curve`] is told at.
-const CURVE: [f64; 5] = [20.0, 10.0, 5.0, 2.0, 1.0];
+const CURVE: [f64; 6] = [20.0, 10.0, 5.0, 2.0, 1.0, 0.5];
 
 /// θ by budget, from the largest budget down: what the score of a manager-day turned out to mean elsewhere. It says itself that
 /// more than 3 nats come on 5 of 100 manager-days; the mean over families makes it some 10 (Wilson 2019 on the harmonic mean p).
@@ -141,9 +151,9 @@ impl Curve {
     }
 }
 
-/// Thresholds of a tenant without a past of its own.
-pub(super) fn young(budget: f64, elsewhere: &Curve) -> Thresholds {
-    three(budget, |b| elsewhere.at(b).unwrap_or_else(|| uncalibrated(b)))
+/// Thresholds of a tenant without closed days.
+pub(super) fn young(budget: f64) -> Thresholds {
+    three(budget, uncalibrated)
 }
 
 fn three(budget: f64, theta: impl Fn(f64) -> f64) -> Thresholds {
@@ -162,15 +172,17 @@ fn carried(counts: &[u64; BINS], budget: f64) -> f64 {
     }
     // The smallest budget that n days carry; a smaller one is extrapolated along an exponential tail.
     let level = budget.max(2000.0 / n);
+    quantile(counts, n, level).map_or_else(|| uncalibrated(budget), |theta| theta + ln(level / budget))
+}
+
+/// The upper edge of the bin that a share of `level` per 100 of `n` manager-days lies above; none where so few cannot say it.
+fn quantile(counts: &[u64; BINS], n: f64, level: f64) -> Option<f64> {
     let k = ((n + 1.0) * (1.0 - level / 100.0)).ceil();
     let mut seen = 0;
-    for (i, c) in (1_u64..).zip(counts) {
+    (1_u64..).zip(counts).find_map(|(i, c)| {
         seen += c;
-        if number(seen) >= k {
-            return WIDTH * number(i) + ln(level / budget);
-        }
-    }
-    uncalibrated(budget)
+        (number(seen) >= k).then(|| WIDTH * number(i))
+    })
 }
 
 #[cfg(test)]
@@ -209,13 +221,13 @@ mod tests {
     fn before_four_weeks_the_score_is_taken_at_its_word() {
         let c = calibrated(200, 10.0);
         assert!((c.thresholds(Date(26), Date(0), 1.0, &Curve::default())[0] - ln(100.0)).abs() < 1e-12);
-        assert!((young(1.0, &Curve::default())[2] - ln(2500.0)).abs() < 1e-12);
+        assert!((young(1.0)[2] - ln(2500.0)).abs() < 1e-12);
     }
 
     #[test]
     fn what_it_means_elsewhere_stands_in_for_a_past() {
         let curve = Curve::new([(1.0, 5.0), (5.0, 4.0), (20.0, 1.0)]);
-        let near = |budget: f64, theta: f64| assert!((young(budget, &curve)[0] - theta).abs() < 1e-9, "{budget}");
+        let near = |budget: f64, theta: f64| assert!((curve.at(budget).expect("known") - theta).abs() < 1e-9, "{budget}");
         near(5.0, 4.0);
         near(5_f64.sqrt(), 4.5);
         near(0.1, 5.0 + ln(10.0));
@@ -226,17 +238,24 @@ mod tests {
         // A past of mild days counts in full only when those of the first weeks have left it.
         let c = calibrated(200, 2.0);
         let at = |date| c.thresholds(Date(date), Date(0), 5.0, &curve)[0];
-        assert!((at(26) - 4.0).abs() < 1e-9 && (at(27) - 4.0).abs() < 1e-9 && (at(40) - 4.0).abs() < 1e-9);
+        assert!((at(19) - ln(20.0)).abs() < 1e-9, "while detectors still learn, the score is taken at its word");
+        assert!((at(20) - 4.0).abs() < 1e-9 && (at(27) - 4.0).abs() < 1e-9 && (at(40) - 4.0).abs() < 1e-9);
         assert!((at(41) - 1.9).abs() < 0.1, "{}", at(41));
     }
 
     #[test]
-    fn a_settled_tenant_tells_what_it_carries() {
-        let told: Vec<(f64, f64)> = calibrated(8, 10.0).curve().pairs().collect();
-        // 35 dates of 8 managers carry budgets from 7.2 on.
-        assert_eq!(told.iter().map(|p| p.0).collect::<Vec<_>>(), [20.0, 10.0]);
-        assert!((told[0].1 - 8.0).abs() < 0.8 && told[1].1 > told[0].1, "{told:?}");
-        assert_eq!(calibrated(1, 10.0).curve(), Curve::default());
+    fn a_settled_tenant_tells_of_its_fourth_to_sixth_week() {
+        let mut c = Calibration::default();
+        for date in 0..42 {
+            // What the first three weeks were is not told.
+            c.close(Date(date), (0..2).map(|i| bin(if date < 21 { 9.0 } else { 5.0 * f64::from(i) })));
+            assert_eq!(c.early(Date(date), Date(0)).is_some(), date == 41);
+        }
+        let told: Vec<(f64, f64)> = c.early(Date(41), Date(0)).expect("settled").pairs().collect();
+        // 21 dates of 2 managers: of the budgets 20 alone is gone beyond by five of them.
+        assert_eq!(told.iter().map(|p| p.0).collect::<Vec<_>>(), [20.0]);
+        assert!(told.iter().all(|(_, theta)| (theta - 5.05).abs() < 1e-9), "the upper edge of the bin of 5 nats: {told:?}");
+        assert_eq!(Calibration::default().early(Date(99), Date(0)), Some(Curve::default()));
     }
 
     #[test]

@@ -39,6 +39,9 @@ pub(super) struct Class {
     /// Thresholds elsewhere, until there is a past of one's own.
     #[serde(deserialize_with = "state::since::<10, _, _>")]
     pub(super) elsewhere: Curve,
+    /// What new tenants will be told of this one; none before it is known.
+    #[serde(deserialize_with = "state::since::<10, _, _>")]
+    pub(super) early: Option<Curve>,
     pub(super) theta: Thresholds,
     #[serde(skip)]
     tails: Vec<Option<Tail>>,
@@ -68,7 +71,8 @@ impl Class {
             rates: Rates::default(),
             calibration: Calibration::default(),
             elsewhere: Curve::default(),
-            theta: young(budget, &Curve::default()),
+            early: None,
+            theta: young(budget),
             tails: Vec::new(),
             generation: 0,
         };

@@ -67,6 +67,7 @@ impl Tenant {
                 features.extend(pairs.iter().map(of).map(|(m, i)| DayFeatures::of(&m.id, &m.days[i], class.theta[0])));
             }
             self.shared.last_closed = Some(date);
+            class.early = class.early.take().or_else(|| class.calibration.early(date, first));
             class.theta = class.calibration.thresholds(date, first, budget, &class.elsewhere);
         }
         self.count_peers();

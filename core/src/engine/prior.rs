@@ -89,7 +89,7 @@ impl Tenant {
             all: peers(&c.pool),
             roles: c.large_roles().map(|(role, pool)| (role.to_string(), peers(pool))).collect(),
             new: Attribute::ALL.iter().map(|a| (a.as_str().to_owned(), rounded(c.rates.of(*a)))).collect(),
-            thresholds: c.calibration.curve().pairs().map(|(budget, theta)| (budget.to_string(), rounded(theta))).collect(),
+            thresholds: c.early.iter().flat_map(Curve::pairs).map(|(budget, theta)| (budget.to_string(), rounded(theta))).collect(),
         };
         Prior {
             name: name.to_owned(),
@@ -105,9 +105,8 @@ impl Tenant {
         if self.shared.last_closed.is_some() {
             return;
         }
-        for (c, group) in [&prior.people, &prior.integrations].into_iter().enumerate() {
-            self.shared.classes[c].start_from(group);
-            self.set_threshold(c);
+        for (class, group) in self.shared.classes.iter_mut().zip([&prior.people, &prior.integrations]) {
+            class.start_from(group);
         }
         self.shared.prior = Some(prior.name.clone());
     }
@@ -127,6 +126,14 @@ impl Class {
 }
 
 impl Prior {
+    /// This one, with what the score meant where such a prior was in force.
+    #[must_use]
+    pub fn with_thresholds_of(mut self, other: Self) -> Self {
+        self.people.thresholds = other.people.thresholds;
+        self.integrations.thresholds = other.integrations.thresholds;
+        self
+    }
+
     /// One of several, each weighing by its manager-days.
     pub fn merged(name: &str, priors: &[Self]) -> Self {
         let groups = |of: fn(&Self) -> &Group| merged_group(&priors.iter().map(of).collect::<Vec<_>>());
@@ -284,8 +291,8 @@ mod tests {
         assert!(class.peers("sales").is_some_and(|p| (p.n1[0] - WEIGHT / 2.0).abs() < 1e-12) && class.peers("other").is_none());
         assert!((class.pool.mean[1] - 2.0).abs() < 1e-12, "what it does not know stays wide");
         assert_eq!(tenant.shared.prior.as_deref(), Some("p"));
-        // 6 nats at 5 per 100 is 6 + ln 5 at the budget of 1, against ln 100 without a prior.
-        assert!((class.theta[0] - 6.0 - 5_f64.ln()).abs() < 1e-12, "{:?}", class.theta);
+        let told: Vec<(f64, f64)> = class.elsewhere.pairs().collect();
+        assert_eq!(told, [(100.0, 1.0), (5.0, 6.0)]);
         let mut old = Tenant::new("t");
         old.shared.last_closed = Some(crate::event::Date(1));
         old.start_from(&prior(100.0, 6.0));

@@ -232,11 +232,11 @@ impl Tenant {
         }
     }
 
-    pub(super) fn set_threshold(&mut self, c: usize) {
+    fn set_threshold(&mut self, c: usize) {
         let (class, budget) = (&mut self.shared.classes[c], self.shared.week.rate(self.terms.budget));
         class.theta = match (self.shared.last_closed, self.shared.first_date) {
             (Some(last), Some(first)) => class.calibration.thresholds(last, first, budget, &class.elsewhere),
-            _ => young(budget, &class.elsewhere),
+            _ => young(budget),
         };
     }
 

@@ -531,6 +531,7 @@ impl Checker<'_> {
             pseudonyms: privacy.pseudonyms.unwrap_or(true),
             alias_key,
             names_in_messages: privacy.names_in_messages.unwrap_or_default(),
+            four_eyes: privacy.four_eyes.unwrap_or_default(),
         }
     }
 

@@ -363,6 +363,8 @@ pub(super) struct Privacy {
     pub(super) alias_key_file: Option<PathBuf>,
     /// Messages to supervisors may say names.
     pub(super) names_in_messages: Option<bool>,
+    /// A name is shown only where somebody else allows it.
+    pub(super) four_eyes: Option<bool>,
 }
 
 /// Places of addresses.

@@ -481,6 +481,8 @@ pub struct Privacy {
     pub alias_key: Option<Secret>,
     /// Messages to supervisors may say names.
     pub names_in_messages: bool,
+    /// A name is shown only where somebody else allows it.
+    pub four_eyes: bool,
 }
 
 /// What the command line says.

@@ -28,6 +28,7 @@ const TABLES: &[&str] = &[
     "manager_state",
     "orders",
     "priors",
+    "reveal_requests",
     "reveals",
     "sessions",
     "tenant_state",

@@ -7,7 +7,8 @@ use super::{Kind, Person};
 use crate::{event::client_hash, store::quoted};
 
 /// Tables whose rows are looked at elsewhere: the log, states, and the audit trail, which says people by pseudonym.
-const ELSEWHERE: &[&str] = &["log", "log_meta", "manager_state", "tenant_state", "checkpoints", "reveals", "erasures", "integrity_salts"];
+const ELSEWHERE: &[&str] =
+    &["log", "log_meta", "manager_state", "tenant_state", "checkpoints", "reveals", "reveal_requests", "erasures", "integrity_salts"];
 /// Tables in which a row that mentions the person goes as a whole: raw bytes, what is made anew each hour, an order that has ended.
 const WHOLE: &[&str] = &["dead_letters", "audit_findings", "mutes"];
 /// Columns that hold ids, alone, in lists or within JSON.

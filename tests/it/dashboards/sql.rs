@@ -113,7 +113,7 @@ fn company(root: &Path) -> Service {
     ended(filin(&[&arguments[..], &[out.to_str().expect("a plain path")]].concat()), 0);
     let reference = [file("users.csv"), file("clients.csv"), file("orders.csv")];
     let config = root.join("filin.toml");
-    std::fs::write(&config, "[canary]\nfirst = \"1s\"\n").expect("written");
+    std::fs::write(&config, "[canary]\nfirst = \"1s\"\n[alerts]\nbudget = 4\n").expect("written");
     let config = config.to_str().expect("a plain path");
     let flags = ["--config", config, "--users", &reference[0], "--clients", &reference[1], "--orders", &reference[2]];
     let service = Service::start(&root.join("data"), &flags);
@@ -137,8 +137,8 @@ fn company(root: &Path) -> Service {
 fn answers(service: &Service) {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let write = |sql: &str| runtime.block_on(service.client().query(sql).execute()).unwrap_or_else(|e| panic!("{sql}: {e}"));
-    // An eighth of the alerts of each kind; those of the seventh are passed on and answered then.
-    let numbered = "(SELECT *, (row_number() OVER (ORDER BY alert_id)) % 8 AS n FROM alerts_latest)";
+    // An eighth of the alerts of each kind, in each team; those of the seventh are passed on and answered then.
+    let numbered = "(SELECT *, (row_number() OVER (ORDER BY team, alert_id)) % 8 AS n FROM alerts_latest)";
     let act = |revision: u32, which: &str, action: &str, verdict: &str| {
         write(&format!(
             "INSERT INTO alert_actions (tenant, alert_id, revision, action_id, at, actor, actor_role, action, verdict, reason) \
