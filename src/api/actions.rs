@@ -21,7 +21,7 @@ use crate::{
 /// Ids of actions are UUIDv5 in this space.
 const SPACE: Uuid = Uuid::from_u128(0x5b0f_9a1e_64c7_5d2a_9f3b_7e21_ac71_0475);
 /// The longest reason, comment and name, letters.
-const LETTERS: usize = 2000;
+pub(super) const LETTERS: usize = 2000;
 const NAME: usize = 200;
 
 /// What is to be done, as it is asked.

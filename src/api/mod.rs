@@ -54,7 +54,7 @@ pub use invites::{InviteOrder, RevokeOrder, Revoked};
 pub use letters::{Again, Left, Retried, Retries, Retry};
 pub use login::{Invite, Login};
 pub use orders::{MuteOrder, Obey, Orders, Reloaded, ResetOrder};
-pub use reveals::{Names, RevealOrder, Revealed, Reveals, Told, Unveil, Whom};
+pub use reveals::{Names, RevealOrder, Reveals, Told, Unveil, Whom};
 pub use serve::serve;
 pub use status::{SourceStatus, Status, TenantStatus};
 pub use stored::Stored;

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Api,
+    actions::LETTERS,
     alerts::params,
     asker::Asker,
     error::Error,
@@ -21,19 +22,13 @@ use super::{
     who::Right,
 };
 use crate::{
-    event::Timestamp,
     model::coverage::AUDIT,
     ops::{clock, random},
     store::{
         self,
-        reveals::{self, Allowed, Asked, Person, Request},
+        reveals::{self, Allowed, Asked, Person, Request, Revealed},
     },
 };
-
-/// Reveals on one page.
-const LISTED: u32 = 1000;
-/// The longest reason, letters.
-const LETTERS: usize = 2000;
 
 /// Whose name somebody wants.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,19 +66,6 @@ pub enum Told {
     Person(Person),
     /// Somebody else has to allow it first.
     Waits(Request),
-}
-
-/// Somebody saw whom, and why.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[expect(missing_docs, reason = "the columns of `reveals`")]
-pub struct Revealed {
-    pub tenant: String,
-    pub at: Timestamp,
-    pub by: String,
-    pub manager_alias: String,
-    pub place: String,
-    pub about: String,
-    pub reason: String,
 }
 
 /// What auditors read.
@@ -148,12 +130,7 @@ impl Unveil for Names {
     fn allow(&self, tenant: Option<String>, id: String, by: String, but: Option<String>) -> BoxFuture<'_, Result<Allowed, store::Error>> {
         async move {
             let own = reveals::aliases(&self.client, tenant.as_deref(), but.as_deref()).await?;
-            let now = clock::now();
-            let known = reveals::requests(&self.client, tenant.as_deref(), now).await?;
-            if known.iter().any(|r| r.id == id && own.contains(&r.manager_alias)) {
-                return Ok(Allowed::NotThere);
-            }
-            reveals::allow(&self.client, tenant.as_deref(), &id, &by, now).await
+            reveals::allow(&self.client, tenant.as_deref(), &id, &by, &own, clock::now()).await
         }
         .boxed()
     }
@@ -164,19 +141,12 @@ impl Unveil for Names {
             let (own, requests, rows) = tokio::try_join!(
                 reveals::aliases(&self.client, of, but.as_deref()),
                 reveals::requests(&self.client, of, clock::now()),
-                reveals::list(&self.client, of, LISTED)
+                reveals::list(&self.client, of)
             )?;
-            let shown = rows.into_iter().filter(|r| !own.contains(&r.manager_alias)).map(|r| Revealed {
-                tenant: r.tenant,
-                at: Timestamp::from_millis(r.at),
-                by: r.by,
-                manager_alias: r.manager_alias,
-                place: r.place,
-                about: r.about,
-                reason: r.reason,
-            });
-            let reveals = shown.collect();
-            Ok(Reveals { requests: requests.into_iter().filter(|r| !own.contains(&r.manager_alias)).collect(), reveals })
+            Ok(Reveals {
+                requests: requests.into_iter().filter(|r| !own.contains(&r.manager_alias)).collect(),
+                reveals: rows.into_iter().filter(|r| !own.contains(&r.manager_alias)).collect(),
+            })
         }
         .boxed()
     }

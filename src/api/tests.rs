@@ -36,7 +36,7 @@ use crate::{
         events::{EventFilter, Found, Visitor},
         managers::{self, Dossier, Person},
         query::{Filter, Place, Scope, Sort},
-        reveals::{self, Allowed, Request as Wanted},
+        reveals::{self, Allowed, Request as Wanted, Revealed},
     },
 };
 

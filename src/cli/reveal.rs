@@ -13,13 +13,9 @@ use super::{
     dead_letters::{Where, close, store},
 };
 use crate::{
-    event::Timestamp,
     ops::{clock, config::Config, random},
-    store::reveals::{self, Allowed, Asked, Reveal},
+    store::reveals::{self, Allowed, Asked},
 };
-
-/// Rows that are listed.
-const LISTED: u32 = 1000;
 
 /// Flags of `filin reveal`.
 #[derive(Debug, clap::Args)]
@@ -110,7 +106,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
 async fn allow(client: &clickhouse::Client, args: &Args, by: &str) -> anyhow::Result<ExitCode> {
     let mut allowed = Vec::new();
     for id in &args.allow {
-        match reveals::allow(client, args.tenant.as_deref(), id, by, clock::now()).await? {
+        match reveals::allow(client, args.tenant.as_deref(), id, by, &[], clock::now()).await? {
             Allowed::Yes(request) => allowed.push(request),
             Allowed::NotThere => anyhow::bail!("there is no request {id}, or it is older than a day: filin reveal --list says which wait"),
             Allowed::Own => anyhow::bail!("{by} asked for {id}: somebody else has to allow it"),
@@ -149,15 +145,11 @@ async fn reveal(client: &clickhouse::Client, config: &Config, args: &Args, by: &
 }
 
 async fn list(client: &clickhouse::Client, args: &Args) -> anyhow::Result<ExitCode> {
-    let rows = reveals::list(client, args.tenant.as_deref(), LISTED).await?;
+    let rows = reveals::list(client, args.tenant.as_deref()).await?;
     let waiting = reveals::requests(client, args.tenant.as_deref(), clock::now()).await?;
     let mut out = io::stdout().lock();
     if args.place.json {
-        let shown = |r: &Reveal| {
-            json!({ "tenant": r.tenant, "at": Timestamp::from_millis(r.at), "by": r.by, "manager_alias": r.manager_alias,
-                    "place": r.place, "about": r.about, "reason": r.reason })
-        };
-        writeln!(out, "{}", serde_json::to_string_pretty(&rows.iter().map(shown).collect::<Vec<_>>())?)?;
+        writeln!(out, "{}", serde_json::to_string_pretty(&rows)?)?;
     } else {
         for r in &waiting {
             let state =
@@ -169,16 +161,7 @@ async fn list(client: &clickhouse::Client, args: &Args) -> anyhow::Result<ExitCo
         }
         for r in &rows {
             let about = if r.about.is_empty() { String::new() } else { format!(" {}", r.about) };
-            writeln!(
-                out,
-                "{}  {}  {}  {} by {}{about}: {}",
-                Timestamp::from_millis(r.at),
-                r.tenant,
-                r.manager_alias,
-                r.place,
-                r.by,
-                r.reason
-            )?;
+            writeln!(out, "{}  {}  {}  {} by {}{about}: {}", r.at, r.tenant, r.manager_alias, r.place, r.by, r.reason)?;
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -11,13 +11,28 @@ use crate::event::{HOUR_MS, Timestamp, words};
 /// For so long somebody may be asked, and what was allowed be used.
 pub const OPEN_MS: i64 = 24 * HOUR_MS;
 
+/// Reveals that are listed.
+const LISTED: u32 = 1000;
+
 /// A row of `reveals`: one person whose name somebody saw. It says whom by pseudonym.
 #[derive(Clone, Debug, PartialEq, Eq, Row, Serialize, Deserialize)]
+struct Reveal {
+    tenant: String,
+    at: i64,
+    id: String,
+    by: String,
+    manager_alias: String,
+    place: String,
+    about: String,
+    reason: String,
+}
+
+/// Somebody saw whom, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[expect(missing_docs, reason = "the columns are said in the migration")]
-pub struct Reveal {
+pub struct Revealed {
     pub tenant: String,
-    pub at: i64,
-    pub id: String,
+    pub at: Timestamp,
     pub by: String,
     pub manager_alias: String,
     pub place: String,
@@ -89,8 +104,6 @@ pub struct Request {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allowed_by: Option<String>,
     #[serde(skip)]
-    used: bool,
-    #[serde(skip)]
     place: String,
     #[serde(skip)]
     about: String,
@@ -155,12 +168,10 @@ pub async fn ask(client: &clickhouse::Client, asked: &Asked<'_>, tenant: &str, p
     let mine: Vec<&Request> = known.iter().filter(|r| r.by == asked.by).collect();
     let (mut waiting, mut allowed, mut new) = (Vec::new(), Vec::new(), Vec::new());
     for (n, alias) in people.iter().enumerate() {
-        let mut of_them = mine.iter().filter(|r| r.manager_alias == *alias);
-        let first = of_them.clone().next();
-        match (of_them.find(|r| r.allowed_by.is_some()), first) {
-            (Some(request), _) => allowed.push(*request),
-            (None, Some(request)) => waiting.push((*request).clone()),
-            (None, None) => {
+        match mine.iter().filter(|r| r.manager_alias == *alias).max_by_key(|r| r.allowed_by.is_some()) {
+            Some(request) if request.allowed_by.is_some() => allowed.push(*request),
+            Some(request) => waiting.push((*request).clone()),
+            None => {
                 let row = StepRow {
                     tenant: tenant.to_owned(),
                     id: if people.len() == 1 { asked.id.to_owned() } else { format!("{}-{n}", asked.id) },
@@ -195,12 +206,20 @@ pub async fn ask(client: &clickhouse::Client, asked: &Asked<'_>, tenant: &str, p
     Ok(waiting)
 }
 
-/// Somebody agrees to a request.
+/// Somebody agrees to a request; one for one of their `own` pseudonyms is not there for them.
 ///
 /// # Errors
 /// When ClickHouse is away or refuses.
-pub async fn allow(client: &clickhouse::Client, tenant: Option<&str>, id: &str, by: &str, at: Timestamp) -> Result<Allowed, Error> {
-    let Some(request) = requests(client, tenant, at).await?.into_iter().find(|r| r.id == id) else { return Ok(Allowed::NotThere) };
+pub async fn allow(
+    client: &clickhouse::Client,
+    tenant: Option<&str>,
+    id: &str,
+    by: &str,
+    own: &[String],
+    at: Timestamp,
+) -> Result<Allowed, Error> {
+    let found = requests(client, tenant, at).await?.into_iter().find(|r| r.id == id && !own.contains(&r.manager_alias));
+    let Some(request) = found else { return Ok(Allowed::NotThere) };
     if request.by == by {
         return Ok(Allowed::Own);
     }
@@ -231,13 +250,14 @@ fn open(rows: Vec<StepRow>) -> Vec<Request> {
     }
     // Steps of requests that are too old have no request here.
     for row in rows {
-        match (all.get_mut(&(row.tenant, row.id)), Step::from_word(&row.step)) {
-            (Some(request), Some(Step::Allowed)) => request.allowed_by = Some(row.by),
-            (Some(request), Some(Step::Used)) => request.used = true,
-            _ => {}
+        let key = (row.tenant, row.id);
+        match Step::from_word(&row.step) {
+            Some(Step::Allowed) => drop(all.get_mut(&key).map(|request| request.allowed_by = Some(row.by))),
+            Some(Step::Used) => drop(all.remove(&key)),
+            Some(Step::Asked) | None => {}
         }
     }
-    let mut open: Vec<Request> = all.into_values().filter(|r| !r.used).collect();
+    let mut open: Vec<Request> = all.into_values().collect();
     open.sort_by(|a, b| (a.at, &a.id).cmp(&(b.at, &b.id)));
     open
 }
@@ -254,7 +274,6 @@ impl Request {
             by: asked.by.clone(),
             reason: asked.reason.clone(),
             allowed_by: None,
-            used: false,
             place: asked.place.clone(),
             about: asked.about.clone(),
         }
@@ -275,14 +294,24 @@ impl Request {
     }
 }
 
-/// The newest first.
+/// The newest first, a thousand at most.
 ///
 /// # Errors
 /// When ClickHouse is away or refuses.
-pub async fn list(client: &clickhouse::Client, tenant: Option<&str>, limit: u32) -> Result<Vec<Reveal>, Error> {
+pub async fn list(client: &clickhouse::Client, tenant: Option<&str>) -> Result<Vec<Revealed>, Error> {
     let sql = "SELECT ?fields FROM reveals FINAL WHERE ? = '' OR tenant = ? ORDER BY at DESC, id, manager_alias LIMIT ?";
     let tenant = tenant.unwrap_or_default();
-    Ok(client.query(sql).bind(tenant).bind(tenant).bind(limit).fetch_all().await?)
+    let rows: Vec<Reveal> = client.query(sql).bind(tenant).bind(tenant).bind(LISTED).fetch_all().await?;
+    let of = |r: Reveal| Revealed {
+        tenant: r.tenant,
+        at: Timestamp::from_millis(r.at),
+        by: r.by,
+        manager_alias: r.manager_alias,
+        place: r.place,
+        about: r.about,
+        reason: r.reason,
+    };
+    Ok(rows.into_iter().map(of).collect())
 }
 
 /// The managers with a pseudonym: tenant and id. Users first, then whoever acted without a row of theirs.
